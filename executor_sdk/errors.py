@@ -1,0 +1,248 @@
+"""The error tree of the kit.
+
+The status is the retry rule: a kernel treats a 4xx from `/execute` as final and anything else as worth another
+attempt, so `retryable` is derived from `status_code` and set by nobody.
+
+    ExecutorError
+    ├── DefinitionError               while decorating; never on the wire
+    │   ├── DuplicateHandlerError
+    │   └── HandlerSignatureError
+    ├── RequestError             4xx  the kernel will not try again
+    │   ├── MalformedRequestError 400   UnknownTaskTypeError 404   InvalidInputsError 422
+    │   ├── UnknownPolicyError    400   BodyTooLargeError    413   BodyDiffersError   409
+    │   └── Refuse                422   an author raises it: "never ask me this again"
+    ├── TaskError                5xx  the kernel may try again
+    │   ├── InvalidOutputError    500   HandlerCrashedError  500   TaskTimeoutError   504
+    │   ├── TaskLostError         503   SaturatedError       503   DrainingError      503
+    │   └── TryLater              503   an author raises it: "ask me again"
+    ├── FetchError                    task.fetch / candidate.fetch could not bring the bytes
+    └── ClientError                   raised by client/ on the caller's side
+        ├── ExecutorUnreachableError    no answer
+        └── ExecutorRefusedError        an answer with an error status; keeps it
+
+    TaskCancelled (BaseException)     nobody waits for the work any more, or it was cancelled by name
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from executor_sdk.protocol.plain import Json
+from executor_sdk.protocol.reason_codes import ReasonCode
+
+
+class ExecutorError(Exception):
+    """Something about this executor went wrong."""
+
+    #: HTTP status of the answer; None for what never reaches the wire.
+    status_code: ClassVar[int] = 500
+    #: Stable machine-readable name, first in the error body.
+    code: str = "EXECUTOR_ERROR"
+
+    def __init__(self, message: str | None = None, *, details: Json = None) -> None:
+        self.message = message or _first_sentence(type(self))
+        self.details = details
+        super().__init__(self.message)
+
+    @property
+    def retryable(self) -> bool:
+        """Whether a caller should try again: what the status says."""
+        return self.status_code >= 500
+
+    def body(self) -> dict[str, Json]:
+        """The one error body: code and sentence first, because kernels keep 512 characters of it."""
+        error: dict[str, Json] = {"code": self.code, "message": self.message, "retryable": self.retryable}
+        if self.details is not None:
+            error["details"] = self.details
+        return {"error": error}
+
+
+class DefinitionError(ExecutorError):
+    """An executor is written in a way that cannot work; told while decorating."""
+
+    code = "DEFINITION_ERROR"
+
+
+class DuplicateHandlerError(DefinitionError):
+    """Two handlers want the same task type and profile."""
+
+    code = "DUPLICATE_HANDLER"
+
+
+class HandlerSignatureError(DefinitionError):
+    """A handler's signature cannot be called with a task."""
+
+    code = "HANDLER_SIGNATURE"
+
+
+class RequestError(ExecutorError):
+    """The request can never succeed as it stands."""
+
+    status_code = 400
+    code = "REQUEST_ERROR"
+
+
+class MalformedRequestError(RequestError):
+    """The body is not what this endpoint takes."""
+
+    code = "MALFORMED_REQUEST"
+
+
+class UnknownTaskTypeError(RequestError):
+    """No handler takes this task type and profile."""
+
+    status_code = 404
+    code = "UNKNOWN_TASK_TYPE"
+
+
+class InvalidInputsError(RequestError):
+    """The task's inputs do not fit the handler's input type."""
+
+    status_code = 422
+    code = "INVALID_INPUTS"
+
+
+class UnknownPolicyError(RequestError):
+    """The verification policy is unknown, or its version or hash is another."""
+
+    code = "UNKNOWN_POLICY"
+
+
+class BodyTooLargeError(RequestError):
+    """The request body is larger than this executor takes."""
+
+    status_code = 413
+    code = "BODY_TOO_LARGE"
+
+
+class BodyDiffersError(RequestError):
+    """This execution id came before with another body; the same id must mean the same request."""
+
+    status_code = 409
+    code = "BODY_DIFFERS"
+
+
+class Refuse(RequestError):  # noqa: N818 - a signal that authors raise, not a fault
+    """Raised by an author: never ask this again. Answered 422, final for the kernel."""
+
+    status_code = 422
+    code = "REFUSED"
+
+    def __init__(self, code: str, message: str, *, details: Json = None) -> None:
+        super().__init__(message, details=details)
+        self.code = code
+
+
+class TaskError(ExecutorError):
+    """The task was not done this time; another attempt may succeed."""
+
+    code = "TASK_ERROR"
+
+
+class InvalidOutputError(TaskError):
+    """The handler's output or evidence would be refused by the kernel."""
+
+    code = "INVALID_OUTPUT"
+
+
+class HandlerCrashedError(TaskError):
+    """The handler raised an exception that it does not declare; the log has the traceback."""
+
+    code = "HANDLER_CRASHED"
+
+
+class TaskTimeoutError(TaskError):
+    """The handler did not finish within its `timeout_s`."""
+
+    status_code = 504
+    code = "TASK_TIMEOUT"
+
+
+class TaskLostError(TaskError):
+    """The work was cut before it ended: cancelled, drained, or its process died."""
+
+    status_code = 503
+    code = "TASK_LOST"
+
+
+class SaturatedError(TaskError):
+    """Every slot is taken and the queue is full; ask again later."""
+
+    status_code = 503
+    code = "SATURATED"
+
+
+class DrainingError(TaskError):
+    """This executor is shutting down and starts no new work."""
+
+    status_code = 503
+    code = "DRAINING"
+
+
+class TryLater(TaskError):  # noqa: N818 - a signal that authors raise, not a fault
+    """Raised by an author: ask again. Answered 503 with `Retry-After`; `after_s` in seconds."""
+
+    status_code = 503
+    code = "TRY_LATER"
+
+    def __init__(self, message: str | None = None, *, after_s: float | None = None, details: Json = None) -> None:
+        super().__init__(message, details=details)
+        self.after_s = after_s
+
+
+class FetchError(ExecutorError):
+    """Bytes could not be fetched. In a verifier it becomes `reason`: 200-202 inconclusive, 203 failed.
+
+    In an execute handler it is answered 502, which the kernel tries again.
+    """
+
+    status_code = 502
+    code = "FETCH_FAILED"
+
+    def __init__(self, reason: ReasonCode, message: str) -> None:
+        super().__init__(message, details={"reason_code": int(reason)})
+        self.reason = reason
+
+
+class ClientError(ExecutorError):
+    """A call to an executor did not bring a usable answer."""
+
+    code = "CLIENT_ERROR"
+
+
+class ExecutorUnreachableError(ClientError):
+    """No answer came. `timed_out` tells a slow executor from an absent one."""
+
+    code = "EXECUTOR_UNREACHABLE"
+
+    def __init__(self, message: str, *, timed_out: bool = False) -> None:
+        super().__init__(message)
+        self.timed_out = timed_out
+
+
+class ExecutorRefusedError(ClientError):
+    """The executor answered with an error status, or with a body that breaks the contract (`status` is then 200).
+
+    `status` and `reason_phrase` as answered, `answer` the first 512 characters of the body.
+    """
+
+    code = "EXECUTOR_REFUSED"
+
+    def __init__(self, message: str, *, status: int, reason_phrase: str, answer: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.reason_phrase = reason_phrase
+        self.answer = answer
+
+    @property
+    def retryable(self) -> bool:
+        """Taken from the answer: a 4xx is final."""
+        return not 400 <= self.status < 500
+
+
+class TaskCancelled(BaseException):  # noqa: N818 - not an Exception, so that `except Exception` cannot swallow it
+    """The work is no longer wanted. Raised inside a handler by its next `task.progress()` or `task.check()`."""
+
+
+def _first_sentence(kind: type[ExecutorError]) -> str:
+    return (kind.__doc__ or kind.__name__).strip().splitlines()[0]

@@ -1,0 +1,97 @@
+"""Plain JSON: the one way in from bytes, with bounds, and the one check that a Python value may go out as JSON."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any, Final, TypeAlias
+
+import orjson
+
+Json: TypeAlias = Any
+"""None, bool, int, float, str, list or dict with str keys, nested. Spelled `Any` because mypy cannot narrow a
+recursive union without a cast at every step; `checked` is what makes the promise true."""
+
+#: Nesting levels a body may have. A task contract has 7; orjson itself stops at 1,024.
+MAX_DEPTH: Final = 64
+
+#: Bytes of one request body. An output is at most 65,536 bytes and its evidence some more; a contract is about 3 KB.
+MAX_BODY_BYTES: Final = 4 * 1024 * 1024
+
+_MIN_INT: Final = -(2**63)
+_MAX_INT: Final = 2**64 - 1
+
+
+class NotJsonError(ValueError):
+    """The bytes are not JSON, or deeper than allowed."""
+
+
+class NotPlainError(ValueError):
+    """A Python value cannot be sent as JSON; the message begins with the path to the part that cannot."""
+
+
+def parse(body: bytes, *, max_depth: int = MAX_DEPTH) -> Json:
+    """Decode `body`; integers beyond 64 bits become floats, as in the kernel.
+
+    Raises:
+        NotJsonError: the bytes are no JSON text, or nest deeper than `max_depth`.
+    """
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise NotJsonError(str(error)) from None
+    # Counting brackets bounds the depth without a walk: nearly every body is settled here.
+    if body.count(b"{") + body.count(b"[") > max_depth and depth(value) > max_depth:
+        raise NotJsonError(f"nested deeper than {max_depth} levels")
+    return value
+
+
+def depth(value: Json) -> int:
+    """How many arrays and objects stand inside each other; 0 for a scalar. Never recurses."""
+    deepest = 0
+    level = _containers([value])
+    while level:
+        deepest += 1
+        level = _containers(child for parent in level for child in _children(parent))
+    return deepest
+
+
+def checked(value: object, *, max_depth: int = MAX_DEPTH) -> Json:
+    """Return `value` as plain JSON: tuples as lists, integers beyond 64 bits as floats.
+
+    Raises:
+        NotPlainError: NaN or infinity (which would go out as null), a key that is no string, a type that JSON does
+            not have, or nesting beyond `max_depth` (a value that contains itself ends here too).
+    """
+    return _checked(value, "$", max_depth)
+
+
+def _containers(values: Iterable[Json]) -> list[Json]:
+    return [value for value in values if isinstance(value, (dict, list))]
+
+
+def _children(parent: Json) -> Iterable[Json]:
+    return parent.values() if isinstance(parent, dict) else parent
+
+
+def _checked(value: object, path: str, levels: int) -> Json:
+    match value:
+        case None | bool() | str():
+            return value
+        case int():
+            return value if _MIN_INT <= value <= _MAX_INT else float(value)
+        case float():
+            if not math.isfinite(value):
+                raise NotPlainError(f"{path} is {value}, which JSON cannot say; send null or leave the key out")
+            return value
+        case dict() | list() | tuple() if levels <= 0:
+            raise NotPlainError(f"{path} is nested too deeply")
+        case dict():
+            for key in value:
+                if not isinstance(key, str):
+                    raise NotPlainError(f"{path} has the key {key!r}; JSON keys are strings")
+            return {key: _checked(item, f"{path}.{key}", levels - 1) for key, item in value.items()}
+        case list() | tuple():
+            return [_checked(item, f"{path}[{n}]", levels - 1) for n, item in enumerate(value)]
+        case _:
+            raise NotPlainError(f"{path} is a {type(value).__name__}, which is not JSON")
