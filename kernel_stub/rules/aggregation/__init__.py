@@ -1,0 +1,1 @@
+"""How the conclusions of many steps become one decision."""
