@@ -76,10 +76,12 @@ def _children(parent: Json) -> Iterable[Json]:
 
 def _checked(value: object, path: str, levels: int) -> Json:
     match value:
-        case None | bool() | str():
+        case None | bool():
             return value
+        case str():
+            return _text(value, path)
         case int():
-            return value if _MIN_INT <= value <= _MAX_INT else float(value)
+            return value if _MIN_INT <= value <= _MAX_INT else _as_float(value, path)
         case float():
             if not math.isfinite(value):
                 raise NotPlainError(f"{path} is {value}, which JSON cannot say; send null or leave the key out")
@@ -90,8 +92,24 @@ def _checked(value: object, path: str, levels: int) -> Json:
             for key in value:
                 if not isinstance(key, str):
                     raise NotPlainError(f"{path} has the key {key!r}; JSON keys are strings")
-            return {key: _checked(item, f"{path}.{key}", levels - 1) for key, item in value.items()}
+            return {_text(key, path): _checked(item, f"{path}.{key}", levels - 1) for key, item in value.items()}
         case list() | tuple():
             return [_checked(item, f"{path}[{n}]", levels - 1) for n, item in enumerate(value)]
         case _:
             raise NotPlainError(f"{path} is a {type(value).__name__}, which is not JSON")
+
+
+def _text(value: str, path: str) -> str:
+    if not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise NotPlainError(f"{path} has half of a surrogate pair, which is not text") from None
+    return value
+
+
+def _as_float(value: int, path: str) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        raise NotPlainError(f"{path} is an integer of {value.bit_length()} bits, beyond every JSON number") from None

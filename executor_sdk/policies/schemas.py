@@ -1,0 +1,215 @@
+"""JSON Schema on the request path: the kernel's minimal check, and full validation that a stranger's schema cannot
+turn into a hang, a fetch or a crash."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import islice
+from typing import Final
+
+import jsonschema_rs
+import orjson
+
+from executor_sdk.policies.schema_bounds import UnusableSchemaError as UnusableSchemaError
+from executor_sdk.policies.schema_bounds import units_by_depth
+from executor_sdk.protocol.plain import MAX_DEPTH, Json, depth
+
+#: Bytes of one schema, compact.
+MAX_SCHEMA_BYTES: Final = 65_536
+
+#: Work that one validation may take, in units of `schema_bounds`; all of it is spent in about half a second.
+MAX_UNITS: Final = 10_000_000
+
+#: Telling where costs a hundred times more than telling whether: an alternative that does not fit is described with
+#: the errors of all its branches, and of theirs. Up to these units every error is collected.
+_ALL_ERRORS_UNITS: Final = 10_000
+
+#: Above, the first error alone, in schemas that have no alternatives and little to do on each place.
+_ALTERNATIVES: Final = (b'"anyOf"', b'"oneOf"', b'"not"', b'"if"')
+_FEW_UNITS: Final = 64
+
+_CACHED_SCHEMAS: Final = 256
+_MAX_SENTENCE: Final = 300
+
+#: Finite automata instead of backtracking: time is linear in the text, memory is bounded.
+_PATTERNS: Final = jsonschema_rs.RegexOptions(size_limit=1024 * 1024, dfa_size_limit=2 * 1024 * 1024)
+
+#: By the kernel's type names. JSON's true is no number, and 3.0 is no integer there.
+_KINDS: Final[dict[str, tuple[type, ...]]] = {
+    "object": (dict,),
+    "array": (list,),
+    "string": (str,),
+    "number": (int, float),
+    "integer": (int,),
+    "boolean": (bool,),
+    "null": (type(None),),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaError:
+    """One place where a value does not fit: `path` such as `$.drivers[2].share`, and what is wrong there."""
+
+    path: str
+    sentence: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.sentence}"
+
+
+def minimal_fits(schema: Json, value: Json) -> bool:
+    """Whether `value` fits as far as the kernel looks: top-level `type`, `required`, and each property's `type`."""
+    if not isinstance(schema, dict) or not _type_fits(schema, value):
+        return False
+    members = value if isinstance(value, dict) else None
+    return _required_fits(schema.get("required"), members) and _properties_fit(schema.get("properties"), members)
+
+
+def errors(schema: Json, value: Json, *, limit: int = 5, size_bytes: int | None = None) -> list[SchemaError]:
+    """Where `value` breaks `schema` by all of JSON Schema, at most `limit` places; formats are annotations.
+
+    `size_bytes` is the compact size of `value`, from a caller who knows it and has bounded the depth.
+
+    Raises:
+        UnusableSchemaError: nothing can be said, because of the schema or because checking would take too long.
+    """
+    return _errors(_usable(schema), value, limit, size_bytes)
+
+
+def misfits(schema: Json, value: Json, *, limit: int = 5, size_bytes: int | None = None) -> list[SchemaError]:
+    """As `errors`, and what only the kernel's minimal check finds; empty when both let `value` pass."""
+    compiled = _usable(schema)
+    found = _errors(compiled, value, limit, size_bytes)
+    if found or compiled.implies_minimal or minimal_fits(schema, value):
+        return found
+    sentence = "kernels compare type, required and each property's type by name; 3.0 is no integer there"
+    return [SchemaError("$", sentence)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Compiled:
+    validator: jsonschema_rs.Validator
+    units_by_depth: tuple[int, ...]
+    most_units: int
+    #: Whether what passes the validator passes the kernel's minimal check too.
+    implies_minimal: bool
+    first_error_is_cheap: bool
+
+
+def _usable(schema: Json) -> _Compiled:
+    try:
+        body = orjson.dumps(schema)
+    except orjson.JSONEncodeError:
+        raise UnusableSchemaError("schema is not JSON, or nested too deeply") from None
+    compiled = _compiled(body)
+    if isinstance(compiled, str):
+        raise UnusableSchemaError(compiled)
+    return compiled
+
+
+@lru_cache(maxsize=_CACHED_SCHEMAS)
+def _compiled(body: bytes) -> _Compiled | str:
+    """The validator for a schema's bytes, or why there is none: refusals are remembered too."""
+    if len(body) > MAX_SCHEMA_BYTES:
+        return f"schema has more than {MAX_SCHEMA_BYTES} bytes"
+    schema = orjson.loads(body)
+    if not isinstance(schema, (dict, bool)):
+        return "schema is neither an object nor true or false"
+    try:
+        units = units_by_depth(schema) if isinstance(schema, dict) else (1,)
+        validator = jsonschema_rs.validator_for(schema, pattern_options=_PATTERNS, offline=True, validate_formats=False)
+    except (UnusableSchemaError, jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError, ValueError) as error:
+        return str(error).partition("\n")[0][:_MAX_SENTENCE]
+    return _Compiled(
+        validator,
+        units,
+        most_units=max(units),
+        implies_minimal=_implies_minimal(schema),
+        first_error_is_cheap=max(units) <= _FEW_UNITS and not any(keyword in body for keyword in _ALTERNATIVES),
+    )
+
+
+def _implies_minimal(schema: Json) -> bool:
+    """In today's draft the two differ on integers, and on `required` where another type than object is let in; older
+    drafts pass over what stands beside a reference."""
+    if not isinstance(schema, dict) or "$schema" in schema:
+        return False
+    if "required" in schema and schema.get("type") != "object":
+        return False
+    properties = schema.get("properties")
+    typed = [schema, *(properties.values() if isinstance(properties, dict) else [])]
+    return not any(isinstance(part, dict) and part.get("type") == "integer" for part in typed)
+
+
+def _measured(value: Json) -> int:
+    try:
+        body = orjson.dumps(value)
+    except orjson.JSONEncodeError:
+        raise UnusableSchemaError("output is not JSON, or nested too deeply") from None
+    if body.count(b"{") + body.count(b"[") > MAX_DEPTH and depth(value) > MAX_DEPTH:
+        raise UnusableSchemaError(f"output is nested deeper than {MAX_DEPTH} levels")
+    return len(body)
+
+
+def _affordable(compiled: _Compiled, value: Json, size_bytes: int) -> int:
+    """The most that checking `value` can take, in units; each place of it takes at least one byte."""
+    units = compiled.most_units * size_bytes
+    if units > MAX_UNITS:
+        # A schema that multiplies with each level may still be cheap for an output of few levels.
+        units = max(compiled.units_by_depth[: depth(value) + 1]) * size_bytes
+    if units > MAX_UNITS:
+        raise UnusableSchemaError("checking this output against this schema could take too long")
+    return units
+
+
+def _errors(compiled: _Compiled, value: Json, limit: int, size_bytes: int | None) -> list[SchemaError]:
+    units = _affordable(compiled, value, _measured(value) if size_bytes is None else size_bytes)
+    if compiled.validator.is_valid(value):
+        return []
+    if units <= _ALL_ERRORS_UNITS:
+        return [_told(error) for error in islice(compiled.validator.iter_errors(value), limit)]
+    if compiled.first_error_is_cheap:
+        return _first_error(compiled.validator, value)
+    return [SchemaError("$", "does not fit the schema, which is too complicated for its size to say where")]
+
+
+def _first_error(validator: jsonschema_rs.Validator, value: Json) -> list[SchemaError]:
+    try:
+        validator.validate(value)
+    except jsonschema_rs.ValidationError as error:
+        return [_told(error)]
+    return []
+
+
+def _told(error: jsonschema_rs.ValidationError) -> SchemaError:
+    path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in error.instance_path)
+    sentence = error.message
+    if len(sentence) > _MAX_SENTENCE:
+        sentence = f"{sentence[:60]} … {sentence[-(_MAX_SENTENCE - 63) :]}"
+    return SchemaError(f"${path}", sentence)
+
+
+def _type_fits(schema: dict[str, Json], value: Json) -> bool:
+    """A list of type names is passed over, as the kernel does; an unknown name fits nothing."""
+    name = schema.get("type")
+    if not isinstance(name, str):
+        return True
+    return isinstance(value, _KINDS.get(name, ())) and (name == "boolean" or not isinstance(value, bool))
+
+
+def _required_fits(required: Json, members: dict[str, Json] | None) -> bool:
+    """Names that are no strings are passed over; no name at all asks for no object."""
+    if isinstance(required, list):
+        for name in required:
+            if isinstance(name, str) and (members is None or name not in members):
+                return False
+    return True
+
+
+def _properties_fit(properties: Json, members: dict[str, Json] | None) -> bool:
+    if isinstance(properties, dict) and members is not None:
+        for name, schema in properties.items():
+            if name in members and isinstance(schema, dict) and not _type_fits(schema, members[name]):
+                return False
+    return True

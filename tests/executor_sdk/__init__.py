@@ -1,0 +1,1 @@
+"""Tests of the executor development kit, file for file."""

@@ -1,0 +1,1 @@
+"""Tests of how candidates, verdicts and contracts are judged."""

@@ -1,0 +1,62 @@
+"""The way in from bytes and the way out to JSON, with their bounds."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from executor_sdk.protocol.plain import NotJsonError, NotPlainError, checked, depth, parse
+
+
+def test_integers_beyond_64_bits_become_floats_as_in_the_kernel() -> None:
+    """2^64 - 1 is still an integer, 2^64 no more."""
+    assert parse(b"[18446744073709551615,18446744073709551616]") == [2**64 - 1, 1.8446744073709552e19]
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"{a:1}", b"NaN", b"\xff", b'"\\ud800"', b"[" * 2_000 + b"]" * 2_000])
+def test_what_is_no_json_is_refused(body: bytes) -> None:
+    """Broken text, other encodings, and nesting that no parser should follow."""
+    with pytest.raises(NotJsonError):
+        parse(body)
+
+
+def test_depth_is_bounded_and_brackets_inside_texts_do_not_count() -> None:
+    """64 levels pass, 65 do not; a text of brackets is one level."""
+    assert depth(parse(b"[" * 64 + b"]" * 64)) == 64
+    assert parse(b'["' + b"[" * 500 + b'"]') == ["[" * 500]
+    with pytest.raises(NotJsonError, match="deeper than 64"):
+        parse(b"[" * 65 + b"]" * 65)
+
+
+@pytest.mark.parametrize(
+    ("value", "path"),
+    [
+        ({"a": [1, math.nan]}, r"\$\.a\[1\] is nan"),
+        ({"a": math.inf}, r"\$\.a is inf"),
+        ({1: "a"}, r"\$ has the key 1"),
+        ({"a": {"b": {1, 2}}}, r"\$\.a\.b is a set"),
+        (b"x", r"\$ is a bytes"),
+        ({"a": "\ud800"}, r"\$\.a has half of a surrogate pair"),
+        ({"\ud800": 1}, r"\$ has half of a surrogate pair"),
+        (10**400, r"\$ is an integer of 1329 bits"),
+    ],
+)
+def test_what_json_cannot_say_is_told_with_its_path(value: object, path: str) -> None:
+    """An encoder would write null, or crash far from the cause."""
+    with pytest.raises(NotPlainError, match=path):
+        checked(value)
+
+
+def test_a_value_that_contains_itself_is_refused() -> None:
+    """Depth bounds it; nothing recurses without end."""
+    loop: list[object] = []
+    loop.append(loop)
+
+    with pytest.raises(NotPlainError, match="nested too deeply"):
+        checked(loop)
+
+
+def test_tuples_become_lists_and_huge_integers_floats() -> None:
+    """What the kernel would read back is what is hashed."""
+    assert checked({"a": (1, 2**64)}) == {"a": [1, float(2**64)]}
