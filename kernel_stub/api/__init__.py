@@ -1,0 +1,1 @@
+"""The kernel's HTTP API, one file an area."""

@@ -1,0 +1,1 @@
+"""The executors that this kernel knows."""

@@ -1,0 +1,132 @@
+"""Entries of the executor registry: what makes one valid, and how one is shown."""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import Final
+from urllib.parse import SplitResult, urlsplit
+
+from executor_sdk.client.base_url import masked
+from executor_sdk.protocol.plain import Json
+from kernel_stub.errors import KernelError
+from kernel_stub.rules.records import ExecutorEntry
+
+#: Characters of a name, an address or a hint; no real one comes near.
+MAX_CHARACTERS: Final = 2_048
+
+_HIDDEN: Final = "***"
+
+
+class InvalidEntryError(KernelError):
+    """This cannot be registered as an executor."""
+
+    status_code = 422
+    code = "INVALID_EXECUTOR"
+
+    def __init__(self, field: str, rule: str) -> None:
+        super().__init__(f"{field} {rule}", details=[{"path": f"$.{field}", "message": rule}])
+
+
+def new_entry(
+    name: str,
+    base_url: str,
+    *,
+    remote: bool = False,
+    target_node_id: str | None = None,
+    scope_hint: str | None = None,
+    agent_event_callback_base_url: str | None = None,
+    commit_plane_endpoint: str | None = None,
+    commit_plane_token_file: str | None = None,
+) -> ExecutorEntry:
+    """Build an entry; blank optional values count as absent.
+
+    Raises:
+        InvalidEntryError: a value breaks a rule; the message begins with the field's name.
+    """
+    entry = ExecutorEntry(
+        name=_text("name", name),
+        base_url=_http_url("base_url", base_url),
+        remote=remote,
+        target_node_id=_optional("target_node_id", target_node_id),
+        scope_hint=_optional("scope_hint", scope_hint),
+        agent_event_callback_base_url=_optional_url("agent_event_callback_base_url", agent_event_callback_base_url),
+        commit_plane_endpoint=_optional_url("commit_plane_endpoint", commit_plane_endpoint),
+        commit_plane_token_file=_optional("commit_plane_token_file", commit_plane_token_file),
+    )
+    if entry.remote and entry.target_node_id is None:
+        raise InvalidEntryError("target_node_id", "is required when remote is true")
+    return entry
+
+
+def shown(entry: ExecutorEntry) -> dict[str, Json]:
+    """The entry as the API lists it: the documents' key order, absent values as null, credentials hidden."""
+    return {
+        "name": entry.name,
+        "base_url": masked(entry.base_url),
+        "agent_event_callback_base_url": _masked_or_none(entry.agent_event_callback_base_url),
+        "kind": kind(entry),
+        "target_node_id": entry.target_node_id,
+        "scope_hint": entry.scope_hint,
+        "commit_plane_endpoint": _masked_or_none(entry.commit_plane_endpoint),
+        "commit_plane_token_file": entry.commit_plane_token_file,
+    }
+
+
+def line(entry: ExecutorEntry) -> str:
+    """The entry as the command line lists it: `far http://127.0.0.1:8787 [remote target=node-abc scope=lan:a]`."""
+    facts = [kind(entry)]
+    if entry.target_node_id is not None:
+        facts.append(f"target={entry.target_node_id}")
+    if entry.scope_hint is not None:
+        facts.append(f"scope={entry.scope_hint}")
+    return f"{entry.name} {masked(entry.base_url)} [{' '.join(facts)}]"
+
+
+def kind(entry: ExecutorEntry) -> str:
+    """`local` or `remote`."""
+    return "remote" if entry.remote else "local"
+
+
+def _masked_or_none(url: str | None) -> str | None:
+    return None if url is None else masked(url)
+
+
+def _text(field: str, value: str) -> str:
+    if not value.strip():
+        raise InvalidEntryError(field, "is required")
+    if len(value) > MAX_CHARACTERS:
+        raise InvalidEntryError(field, f"is longer than {MAX_CHARACTERS} characters")
+    # A line feed in a name would forge lines of the list, and of every log that names the executor.
+    if any(unicodedata.category(character) in {"Cc", "Zl", "Zp"} for character in value):
+        raise InvalidEntryError(field, "must not contain control characters")
+    return value
+
+
+def _optional(field: str, value: str | None) -> str | None:
+    return None if value is None or not value.strip() else _text(field, value)
+
+
+def _optional_url(field: str, value: str | None) -> str | None:
+    return None if value is None or not value.strip() else _http_url(field, value)
+
+
+def _http_url(field: str, value: str) -> str:
+    url = _text(field, value)
+    parts = _parsed(field, url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or any(character.isspace() for character in url):
+        raise InvalidEntryError(field, "must be an http or https URL")
+    if parts.query or parts.fragment or url.endswith(("?", "#")):
+        raise InvalidEntryError(field, "must not have a query or a fragment; paths are appended to it")
+    if parts.username == _HIDDEN:
+        raise InvalidEntryError(field, "holds hidden credentials, as a list shows them; give the real ones")
+    return url
+
+
+def _parsed(field: str, url: str) -> SplitResult:
+    """Split `url`; reading the port checks it, and the error must not repeat an address that holds a password."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        raise InvalidEntryError(field, "must be an http or https URL") from None
+    return parts

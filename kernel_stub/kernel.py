@@ -1,0 +1,115 @@
+"""The composition root: one open kernel, its store, its executors, its commands and its workers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import httpx2
+
+from executor_sdk.client.pool import pooled_http
+from executor_sdk.protocol.plain import Json
+from kernel_stub.fleet.clients import Clients
+from kernel_stub.fleet.registry import Registry
+from kernel_stub.log.identity import Identity, load_or_create
+from kernel_stub.log.pages import replay_all, verify_all
+from kernel_stub.log.replay import Replay
+from kernel_stub.runs.attempt import Attempts, no_failpoint
+from kernel_stub.runs.commands import RunCommands
+from kernel_stub.runs.worker import Worker
+from kernel_stub.settings import KernelSettings
+from kernel_stub.store.port import Store
+from kernel_stub.store.sqlite import open_store
+
+#: Version that this node's events carry.
+PROTOCOL_VERSION: Final = "0.1.0"
+
+
+def epoch_ms() -> int:
+    """Now, in milliseconds since 1970."""
+    return time.time_ns() // 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Kernel:
+    """One open kernel. Several processes may open the same state directory at once."""
+
+    settings: KernelSettings
+    identity: Identity
+    store: Store
+    clients: Clients
+    registry: Registry
+    runs: RunCommands
+    clock: Callable[[], int]
+
+    def worker(self, *, worker_id: str | None = None, failpoint: Callable[[str], None] = no_failpoint) -> Worker:
+        """A worker on this kernel's queue; run it in a task of your own. `failpoint` is where tests kill it."""
+        attempts = Attempts(
+            self.store,
+            self.registry,
+            self.clients,
+            self.identity,
+            self.settings,
+            clock=self.clock,
+            failpoint=failpoint,
+        )
+        return Worker(self.store, attempts, self.settings, clock=self.clock, worker_id=worker_id)
+
+    async def log_head(self) -> int:
+        """The number of the last signed event; 0 for an empty log."""
+        return await self.store.log_head()
+
+    async def verify_log(self) -> int:
+        """Recompute every hash and signature; returns how many events there are.
+
+        Raises:
+            BrokenLogError: the first event that does not hold.
+        """
+        return await verify_all(self.store.log_page)
+
+    async def replay_log(self) -> Replay:
+        """Rebuild every task from its events alone.
+
+        Raises:
+            BrokenLogError: the first event that does not hold, or cannot follow the ones before it.
+        """
+        return await replay_all(self.store.log_page)
+
+    def node_status(self, *, running: bool) -> dict[str, Json]:
+        """Who signs here, and with which version."""
+        return {
+            "running": running,
+            "node_id": self.identity.node_id,
+            "mode": "local",
+            "local_protocol_version": PROTOCOL_VERSION,
+            "peer_protocol_distribution": {},
+        }
+
+
+@asynccontextmanager
+async def open_kernel(
+    settings: KernelSettings,
+    *,
+    clock: Callable[[], int] = epoch_ms,
+    http: httpx2.AsyncClient | None = None,
+    store_path: Path | None = None,
+) -> AsyncIterator[Kernel]:
+    """Open the kernel of a state directory, which is made where it is missing.
+
+    `http` is the pool for calls to executors; the kernel closes only one that it made itself. `store_path` is the
+    store's file where it is not the usual one.
+    """
+    identity = load_or_create(settings.seed_path)
+    pool = pooled_http() if http is None else http
+    try:
+        async with open_store(store_path or settings.store_path, identity=identity) as store:
+            clients = Clients(settings, pool)
+            registry = Registry(store, clients)
+            yield Kernel(settings, identity, store, clients, registry, RunCommands(store, clock), clock)
+    finally:
+        if http is None:
+            await pool.aclose()

@@ -1,0 +1,211 @@
+"""What a person does to runs: submit, kickoff, watch, read the result and the events, cancel, retry, ask why."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from executor_sdk.protocol.plain import Json
+from kernel_stub.errors import InvalidSpecError, RunExistsError, RunNotFoundError
+from kernel_stub.rules import run as rules
+from kernel_stub.rules.records import Change, Run, RunEvent, Step
+from kernel_stub.rules.spec import RunSpec, SpecError, new_run, parse_spec
+from kernel_stub.rules.states import RunState
+from kernel_stub.rules.why import explain
+from kernel_stub.store.port import Store
+
+#: How many run events one answer holds at most.
+MAX_EVENTS: Final = 1_000
+
+#: Characters of an id: it becomes part of task ids, of addresses, and of every event.
+MAX_ID_CHARACTERS: Final = 200
+
+
+class RunCommands:
+    """The commands of one kernel. Each answers plain JSON in the documents' key order."""
+
+    def __init__(self, store: Store, clock: Callable[[], int]) -> None:
+        self._store = store
+        self._clock = clock
+
+    async def submit(self, body: Json, *, kickoff: bool = False) -> dict[str, Json]:
+        """Create the run that `body` specifies, and kick it off in the same transaction if asked to.
+
+        `body` is a run specification, or an object that wraps one: `{"spec": …, "kickoff": true}`.
+
+        Raises:
+            InvalidSpecError: the specification breaks a rule.
+            RunExistsError: its run id is taken.
+        """
+        wanted, at_once = _unwrapped(body)
+        spec = _spec(wanted)
+        kicked_off = kickoff or at_once
+        now_ms = self._clock()
+        await self._store.change_run(spec.run_id, lambda state: _created(state, spec, now_ms, kickoff=kicked_off))
+        return {"run_id": spec.run_id, "kicked_off": kicked_off}
+
+    async def kickoff(self, run_id: str) -> None:
+        """Make the run's steps due; no effect on a run that has ended."""
+        await self._change(run_id, rules.kickoff)
+
+    async def cancel(self, run_id: str) -> None:
+        """Stop the run: what waits is cancelled, what runs may end."""
+        await self._change(run_id, rules.cancel)
+
+    async def retry(self, run_id: str) -> None:
+        """Queue the run's failed steps again."""
+        await self._change(run_id, rules.retry)
+
+    async def watch(self, run_id: str) -> dict[str, Json]:
+        """Where the run stands, and how many of its steps are in which state."""
+        run = await self._run(run_id)
+        return {
+            "run_id": run.run_id,
+            "status": run.status,
+            "task_type": run.task_type,
+            "created_at": run.created_at,
+            "updated_at": run.updated_at,
+            "started_at": run.started_at,
+            "finished_at": run.finished_at,
+            "counts": await self._store.counts(run_id),
+        }
+
+    async def result(self, run_id: str) -> dict[str, Json]:
+        """What the run came to; the inner `result` is `{}` until it has ended."""
+        run = await self._run(run_id)
+        return {
+            "run_id": run.run_id,
+            "status": run.status,
+            "finished_at": run.finished_at,
+            "error": run.error,
+            "result": run.result,
+        }
+
+    async def events(self, run_id: str, *, limit: int = 50) -> list[dict[str, Json]]:
+        """The run's newest events first; none for an unknown run, as in the kernel."""
+        return [shown(event) for event in await self._store.run_events(run_id, limit=min(limit, MAX_EVENTS))]
+
+    async def events_after(self, run_id: str, after_id: int) -> list[dict[str, Json]]:
+        """The run's events since `after_id`, oldest first: to follow a run."""
+        events = await self._store.run_events(run_id, limit=MAX_EVENTS, after_id=after_id, newest_first=False)
+        return [shown(event) for event in events]
+
+    async def why(self, run_id: str) -> list[str]:
+        """The run's outcome explained, a line each."""
+        run = await self._run(run_id)
+        return explain(run, await self._store.steps(run_id), await self._all_events(run_id))
+
+    async def dead_letters(self, *, limit: int = 50) -> list[dict[str, Json]]:
+        """Steps that can never succeed as they stand, the newest first; a retry of their run queues them again."""
+        letters = await self._store.dead_letters(limit=min(limit, MAX_EVENTS))
+        return [
+            {
+                "run_id": letter.step.run_id,
+                "step_id": letter.step.step_id,
+                "executor": letter.step.executor,
+                "attempt": letter.step.attempt,
+                "reason": letter.reason,
+            }
+            for letter in letters
+        ]
+
+    async def _run(self, run_id: str) -> Run:
+        run = await self._store.run(run_id)
+        if run is None:
+            raise RunNotFoundError(run_id)
+        return run
+
+    async def _all_events(self, run_id: str) -> list[RunEvent]:
+        events: list[RunEvent] = []
+        after_id = 0
+        while page := await self._store.run_events(run_id, limit=MAX_EVENTS, after_id=after_id, newest_first=False):
+            events += page
+            after_id = page[-1].event_id or after_id
+        return events
+
+    async def _change(self, run_id: str, rule: Callable[[RunState, int], Change]) -> None:
+        now_ms = self._clock()
+        await self._store.change_run(run_id, lambda state: rule(_existing(state, run_id), now_ms))
+
+
+def shown(event: RunEvent) -> dict[str, Json]:
+    """A run event by the documents' names."""
+    return {
+        "id": event.event_id,
+        "run_id": event.run_id,
+        "event_type": event.event_type,
+        "payload": event.payload,
+        "created_at": event.created_at,
+    }
+
+
+def _unwrapped(body: Json) -> tuple[Json, bool]:
+    """The specification inside `body`, and whether it asks for a kickoff."""
+    if not isinstance(body, dict):
+        raise InvalidSpecError("a run specification is an object", [_field("$", "must be an object")])
+    if "run_id" in body or "agents" in body:
+        return body, False
+    wrapped = body.get("spec") if body.get("spec") is not None else body.get("run_spec")
+    if wrapped is None:
+        raise InvalidSpecError("spec or run_spec is required", [_field("$.spec", "is required")])
+    kickoff = body.get("kickoff")
+    if not isinstance(kickoff, bool | None):
+        raise InvalidSpecError("kickoff must be true or false", [_field("$.kickoff", "must be true or false")])
+    return wrapped, bool(kickoff)
+
+
+def _spec(body: Json) -> RunSpec:
+    try:
+        spec = parse_spec(body)
+    except SpecError as error:
+        raise InvalidSpecError(error.sentence, [_field(_rooted(path), said) for path, said in error.fields]) from None
+    for path, complaint in _id_breaches(spec):
+        raise InvalidSpecError(f"{path} {complaint}", [_field(_rooted(path), complaint)])
+    return spec
+
+
+def _id_breaches(spec: RunSpec) -> Iterator[tuple[str, str]]:
+    """What would make ids ambiguous or unprintable: a step's id is `RUN:AGENT`, and it must not name two steps."""
+    ids = [("run_id", spec.run_id), *((f"agents[{n}].agent_id", agent.agent_id) for n, agent in enumerate(spec.agents))]
+    for path, text in ids:
+        if len(text) > MAX_ID_CHARACTERS:
+            yield path, f"is longer than {MAX_ID_CHARACTERS} characters"
+        if any(unicodedata.category(character) in {"Cc", "Zl", "Zp"} for character in text):
+            yield path, "must not contain control characters"
+        if ":" in text and path != "run_id":
+            yield path, "must not contain a colon: step ids are RUN:AGENT"
+
+
+def _created(state: RunState, spec: RunSpec, now_ms: int, *, kickoff: bool) -> Change:
+    if state.run is not None:
+        raise RunExistsError(spec.run_id)
+    run, steps = new_run(spec, now_ms)
+    created = RunEvent(run.run_id, "RUN_CREATED", {"run_id": run.run_id}, now_ms)
+    if not kickoff:
+        return Change(run=run, steps=steps, run_events=(created,))
+    started = rules.kickoff(RunState(run=run, steps=steps), now_ms)
+    return Change(
+        run=started.run or run,
+        steps=_merged(steps, started.steps),
+        run_events=(created, *started.run_events),
+    )
+
+
+def _merged(steps: tuple[Step, ...], newer: tuple[Step, ...]) -> tuple[Step, ...]:
+    by_id = {step.step_id: step for step in (*steps, *newer)}
+    return tuple(by_id.values())
+
+
+def _existing(state: RunState, run_id: str) -> RunState:
+    if state.run is None:
+        raise RunNotFoundError(run_id)
+    return state
+
+
+def _rooted(path: str) -> str:
+    return path if path.startswith("$") else f"$.{path}"
+
+
+def _field(path: str, message: str) -> dict[str, Json]:
+    return {"path": path, "message": message}

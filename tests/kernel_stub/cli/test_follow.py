@@ -1,0 +1,32 @@
+"""The lines that follow a run."""
+
+from __future__ import annotations
+
+import pytest
+
+from executor_sdk.protocol.plain import Json
+from kernel_stub.cli.follow import progress_line
+
+
+@pytest.mark.parametrize(
+    ("event_type", "payload", "expected"),
+    [
+        ("RUN_KICKOFF", {"run_id": "r"}, "   1.250s RUN_KICKOFF"),
+        (
+            "STEP_COMPLETED",
+            {"attempt": 2, "error": None, "status": "SUCCEEDED", "step_id": "r:a", "task_id": "run-r-a-2"},
+            "   1.250s STEP_COMPLETED r:a attempt=2 SUCCEEDED",
+        ),
+        (
+            "RUN_FINALIZED",
+            {"status": "FINALIZED", "aggregation": {"final_decision": "GROWTH", "final_answer": None}},
+            "   1.250s RUN_FINALIZED FINALIZED decision=GROWTH answer=None",
+        ),
+        ("STEP_RETRY_WAIT", {"error": "a\nb\x1b[31m"}, "   1.250s STEP_RETRY_WAIT error=a b [31m"),
+    ],
+)
+def test_a_line_tells_when_and_what(event_type: str, payload: Json, expected: str) -> None:
+    """Seconds since the run was submitted, the event, and the facts a person looks for; an error stays on its line."""
+    event = {"id": 1, "run_id": "r", "event_type": event_type, "payload": payload, "created_at": 1_750}
+
+    assert expected == progress_line(event, 500)
