@@ -1,0 +1,1 @@
+"""Content-addressed files: one store of artifacts, named by their digest, for executors and kernels alike."""

@@ -1,0 +1,200 @@
+"""A handler: one function of an author behind a task type, with its schemas and its limits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final, Self
+
+from executor_sdk.authoring.annotations import name_of
+from executor_sdk.authoring.calling import Surroundings, call
+from executor_sdk.authoring.schema import InputShape, OutputShape, always_has, kinds_of, may_be, properties_of
+from executor_sdk.authoring.signature import ANYTHING, Reader, Signature
+from executor_sdk.authoring.streams import collected, result_type
+from executor_sdk.authoring.task import Task
+from executor_sdk.authoring.threads import Threads
+from executor_sdk.errors import DefinitionError, HandlerSignatureError
+from executor_sdk.protocol.plain import Json
+from executor_sdk.settings import Settings
+
+
+@dataclass(frozen=True)
+class Bound:
+    """Inputs that were read into the author's type."""
+
+    inputs: Any
+
+
+@dataclass(frozen=True)
+class Produced:
+    """What a handler brought forth: its output as plain JSON, and the evidence given on the way."""
+
+    output: Json
+    evidence_inline: list[dict[str, Json]]
+    evidence_refs: list[dict[str, Json]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """What the decorator said; None leaves it to the settings."""
+
+    timeout_s: float | None = None
+    max_concurrency: int | None = None
+    adopt: bool | None = None
+    linger_s: float | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Handler:
+    """One function behind a task type and some profiles. Equal to itself only, so it can be a key."""
+
+    function: Callable[..., Any]
+    task_type: str
+    profiles: tuple[str, ...]
+    limits: Limits
+    signature: Signature
+    input_shape: InputShape | None
+    output_shape: OutputShape
+    settings: Settings
+    around: Surroundings
+
+    @property
+    def name(self) -> str:
+        """The function's name, for messages."""
+        return name_of(self.function)
+
+    @property
+    def timeout_s(self) -> float:
+        """Seconds that the function may take."""
+        return self.settings.timeout_s if self.limits.timeout_s is None else self.limits.timeout_s
+
+    @property
+    def linger_s(self) -> float:
+        """Seconds that the work goes on when nobody asks for it."""
+        return self.settings.linger_ms / 1000 if self.limits.linger_s is None else self.limits.linger_s
+
+    @property
+    def adopt(self) -> bool:
+        """Whether a later attempt takes over the running work of its step."""
+        return self.settings.adopt if self.limits.adopt is None else self.limits.adopt
+
+    @property
+    def max_concurrency(self) -> int | None:
+        """Works of this handler that may run at once; None: as many as the executor takes."""
+        return self.limits.max_concurrency
+
+    @property
+    def input_schema(self) -> Json:
+        """The JSON Schema of the inputs."""
+        return {"type": "object"} if self.input_shape is None else self.input_shape.schema
+
+    @property
+    def output_schema(self) -> Json:
+        """The JSON Schema of the output."""
+        return self.output_shape.schema
+
+    def bind(self, inputs: Json) -> Bound:
+        """`inputs` as the author's type.
+
+        Raises:
+            InvalidInputsError: they do not fit.
+        """
+        return Bound(inputs if self.input_shape is None else self.input_shape.read(inputs))
+
+    async def call(self, bound: Bound, task: Task) -> Produced:
+        """Let the function do `task`.
+
+        Raises:
+            TaskError, Refuse, FetchError: as the author raised them, or TaskTimeoutError, HandlerCrashedError,
+                InvalidOutputError.
+            TaskCancelled: it stopped because nobody wants the work.
+        """
+        try:
+            value = await call(
+                self._returning(task),
+                self.signature,
+                self.around,
+                facts={Task: task},
+                inputs=bound.inputs,
+                timeout_s=self.timeout_s,
+            )
+        finally:
+            task.end()
+        return Produced(self.output_shape.plain(value), list(task.evidence_inline), list(task.evidence_refs))
+
+    def _returning(self, task: Task) -> Callable[..., Any]:
+        shape = self.signature.shape
+        return collected(self.function, shape, task) if shape.is_generator else self.function
+
+    def within(self, settings: Settings, around: Surroundings) -> Self:
+        """The same handler in other surroundings."""
+        return replace(self, settings=settings, around=around)
+
+
+def define(
+    function: Callable[..., Any],
+    reader: Reader,
+    *,
+    task_type: str,
+    profiles: Sequence[str],
+    limits: Limits,
+    settings: Settings,
+    needs_answer: bool,
+) -> Handler:
+    """The handler of `function`, or a DefinitionError that says what to write instead."""
+    _check_names(function, task_type, profiles)
+    _check_limits(function, limits)
+    signature = reader.handler(function)
+    returns = result_type(function, signature.returns) if signature.shape.is_generator else signature.returns
+    output = OutputShape(returns, function)
+    if returns is type(None):
+        raise HandlerSignatureError(f"{name_of(function)} returns None; return the output: a model or a dict")
+    if returns is not ANYTHING and needs_answer:
+        _check_answer(function, output.schema)
+    inputs = InputShape(signature.inputs.annotation, function) if signature.inputs else None
+    around = Surroundings(Threads(settings.threads))
+    return Handler(function, task_type, tuple(profiles), limits, signature, inputs, output, settings, around)
+
+
+#: What the contract of every run demands of an output: the JSON type of these properties, where they are there.
+_RUN_PROPERTIES: Final = {"answer": "string", "check_summary": "string", "confidence": "number"}
+
+
+def _check_answer(function: Callable[..., Any], schema: Json) -> None:
+    if not may_be(schema, "object"):
+        raise DefinitionError(
+            f"{name_of(function)}: its output is no object, but every run's contract demands one with a string "
+            "`answer`; return a model with `answer: str`, or say needs_answer=False if no run uses this task type"
+        )
+    properties = properties_of(schema)
+    if properties and not always_has(schema, "answer"):
+        raise DefinitionError(
+            f"{name_of(function)}: its output has no `answer`, which every run's contract demands; "
+            "add `answer: str` to it, or say needs_answer=False if no run uses this task type"
+        )
+    for name, kind in _RUN_PROPERTIES.items():
+        found = kinds_of(properties.get(name), schema)
+        if found is not None and found.isdisjoint({kind, "integer" if kind == "number" else kind}):
+            kinds = " or ".join(sorted(found))
+            raise DefinitionError(
+                f"{name_of(function)}: `{name}` of its output is {kinds}, but every run's contract wants a {kind}; "
+                f"send it as a {kind}, or say needs_answer=False if no run uses this task type"
+            )
+
+
+def _check_names(function: Callable[..., Any], task_type: str, profiles: Sequence[str]) -> None:
+    if not task_type.strip():
+        raise DefinitionError(f"{name_of(function)}: the task type is blank; name one, as @executor.execute('swarm')")
+    if isinstance(profiles, str):
+        raise DefinitionError(f"{name_of(function)}: profiles is a tuple; write profiles=({profiles!r},)")
+    if not profiles or not all(one.strip() for one in profiles):
+        raise DefinitionError(f"{name_of(function)}: profiles has a blank name or none; leave it out for 'default'")
+
+
+def _check_limits(function: Callable[..., Any], limits: Limits) -> None:
+    for name in ("timeout_s", "max_concurrency"):
+        value = getattr(limits, name)
+        if value is not None and not value > 0:
+            raise DefinitionError(f"{name_of(function)}: {name}={value} lets nothing run; give more than 0")
+    if limits.linger_s is not None and not limits.linger_s >= 0:
+        raise DefinitionError(f"{name_of(function)}: linger_s={limits.linger_s} lies in the past; give 0 or more")

@@ -1,0 +1,46 @@
+"""An author's health check: one function that says whether this executor can do its work now."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Final, Self
+
+from executor_sdk.authoring.calling import Surroundings, call
+from executor_sdk.authoring.signature import Reader, Signature
+from executor_sdk.authoring.threads import Threads
+from executor_sdk.errors import ExecutorError
+from executor_sdk.protocol.plain import Json, NotPlainError, checked
+
+#: Seconds a health check may take; who asks for health does not wait long.
+TIMEOUT_S: Final = 5.0
+
+#: A health check has a thread of its own, so that busy handlers cannot make it look ill.
+_THREADS: Final = 1
+
+
+@dataclass(frozen=True)
+class HealthCheck:
+    """One function that answers True, False, or a dict of details (healthy unless its `status` is not "ok")."""
+
+    function: Callable[..., Any]
+    signature: Signature
+    around: Surroundings
+
+    async def ask(self) -> tuple[bool, dict[str, Json]]:
+        """Whether it is healthy, and what it says about it."""
+        try:
+            said = await call(self.function, self.signature, self.around, facts={}, timeout_s=TIMEOUT_S)
+            details = checked(said) if isinstance(said, dict) else {}
+        except (ExecutorError, NotPlainError) as error:
+            return False, {"message": str(error)}
+        return said is not False and details.get("status", "ok") == "ok", details
+
+    def within(self, around: Surroundings) -> Self:
+        """The same check in other surroundings."""
+        return replace(self, around=Surroundings(Threads(_THREADS), around.overrides))
+
+
+def define(function: Callable[..., Any], reader: Reader) -> HealthCheck:
+    """The health check of `function`, or a HandlerSignatureError that says what to write instead."""
+    return HealthCheck(function, reader.injected(function), Surroundings(Threads(_THREADS)))

@@ -1,0 +1,134 @@
+"""The registry: which handler does which task type, who verifies, who says whether all is well."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final, Self
+
+from executor_sdk.authoring.calling import Surroundings
+from executor_sdk.authoring.handler import Handler
+from executor_sdk.authoring.health import HealthCheck
+from executor_sdk.authoring.verifier import Verifier
+from executor_sdk.errors import DefinitionError, DuplicateHandlerError, UnknownTaskTypeError
+from executor_sdk.protocol.plain import Json
+from executor_sdk.settings import Settings
+
+#: Version of what /capabilities says beyond the four fields of the contract.
+SCHEMA_VERSION: Final = 1
+
+
+@dataclass
+class Registry:
+    """What one executor can do. Filled while decorating, then only read."""
+
+    provider_family: str
+    model_id: str
+    handlers: list[Handler] = field(default_factory=list)
+    verifier: Verifier | None = None
+    health_check: HealthCheck | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("provider_family", "model_id"):
+            value = getattr(self, name)
+            if not str(value).strip():
+                raise DefinitionError(f"{name} is blank; kernels keep an executor's reputation under it, so name one")
+        self._by_name: dict[tuple[str, str], Handler] = {}
+        for handler in self.handlers:
+            self._index(handler)
+
+    def add(self, handler: Handler) -> None:
+        """Take `handler` in.
+
+        Raises:
+            DuplicateHandlerError: its task type and profile are taken.
+        """
+        self._index(handler)
+        self.handlers.append(handler)
+
+    def set_verifier(self, verifier: Verifier) -> None:
+        """Take the one verifier in; `/verify` says nothing that could tell two apart."""
+        if self.verifier is not None:
+            raise DuplicateHandlerError(
+                f"{self.verifier.name} verifies already, and /verify does not name a task type; let one function "
+                f"take Candidate[A | B] and call {verifier.name}"
+            )
+        self.verifier = verifier
+
+    def set_health_check(self, check: HealthCheck) -> None:
+        """Take the one health check in."""
+        if self.health_check is not None:
+            raise DuplicateHandlerError("a health check is there already; let one function ask all that must be asked")
+        self.health_check = check
+
+    def find(self, task_type: str, profile: str) -> Handler:
+        """The handler for a task.
+
+        Raises:
+            UnknownTaskTypeError: there is none; the message lists what there is.
+        """
+        handler = self._by_name.get((task_type, profile))
+        if handler is None:
+            raise UnknownTaskTypeError(self._what_there_is(task_type, profile))
+        return handler
+
+    @property
+    def task_types(self) -> list[str]:
+        """All task types, each once, as first declared."""
+        return list(dict.fromkeys(handler.task_type for handler in self.handlers))
+
+    @property
+    def profiles(self) -> list[str]:
+        """All profiles, each once, as first declared."""
+        return list(dict.fromkeys(profile for handler in self.handlers for profile in handler.profiles))
+
+    def capabilities(self) -> dict[str, Json]:
+        """The document of /capabilities: the contract's four fields first, then what this kit adds."""
+        codes = self.verifier.own_codes if self.verifier else {}
+        return {
+            "task_types": self.task_types,
+            "profiles": self.profiles,
+            "provider_family": self.provider_family,
+            "model_id": self.model_id,
+            "schema_version": SCHEMA_VERSION,
+            "handlers": [_described(handler) for handler in self.handlers],
+            "reason_codes": {str(code): name for code, name in codes.items()},
+            "verifier": self.verifier is not None,
+        }
+
+    def within(self, settings: Settings, around: Surroundings) -> Self:
+        """The same registry, for one application with its settings and threads."""
+        return type(self)(
+            self.provider_family,
+            self.model_id,
+            [handler.within(settings, around) for handler in self.handlers],
+            self.verifier and self.verifier.within(settings, around),
+            self.health_check and self.health_check.within(around),
+        )
+
+    def _index(self, handler: Handler) -> None:
+        for profile in handler.profiles:
+            taken = self._by_name.get((handler.task_type, profile))
+            if taken is not None:
+                raise DuplicateHandlerError(
+                    f"{taken.name} and {handler.name} both want task type {handler.task_type!r} in profile "
+                    f"{profile!r}; give one of them another task type, or profiles=('another',)"
+                )
+        self._by_name.update(dict.fromkeys(((handler.task_type, one) for one in handler.profiles), handler))
+
+    def _what_there_is(self, task_type: str, profile: str) -> str:
+        if task_type in self.task_types:
+            there = [one for handler in self.handlers if handler.task_type == task_type for one in handler.profiles]
+            return f"task type {task_type!r} has no profile {profile!r}; there is {', '.join(there)}"
+        return f"no handler takes task type {task_type!r}; there is {', '.join(self.task_types) or 'none'}"
+
+
+def _described(handler: Handler) -> dict[str, Json]:
+    return {
+        "task_type": handler.task_type,
+        "profiles": list(handler.profiles),
+        "description": (handler.function.__doc__ or "").strip().partition("\n")[0],
+        "timeout_s": handler.timeout_s,
+        "max_concurrency": handler.max_concurrency,
+        "input_schema": handler.input_schema,
+        "output_schema": handler.output_schema,
+    }

@@ -1,0 +1,197 @@
+"""The task as its handler sees it: facts of one task, and the ports through which it may touch the world."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+from typing import Final, Protocol
+
+import anyio.from_thread
+
+from executor_sdk.errors import TaskCancelled
+from executor_sdk.protocol.plain import Json
+from executor_sdk.protocol.wire import EvidenceRef, ExecuteRequest
+
+#: Keys that a kernel adds to the inputs of a run step; they reach a model only where it declares them.
+KERNEL_KEYS: Final = frozenset(
+    {"agent_id", "prompt", "swarm_scope", "swarm_route", "_aggregation_signal", "_run_queue_coordination"}
+)
+
+_ATTEMPT = re.compile(r"-([1-9][0-9]{0,8})\Z")
+
+
+class Ports(Protocol):
+    """What a running task may ask of its surroundings; the dispatcher supplies it."""
+
+    def progress(self, fraction: float, note: str) -> None:
+        """Record how far the work is. Raises TaskCancelled once the work is no longer wanted."""
+
+    def cancelled(self) -> bool:
+        """Whether the work is no longer wanted."""
+
+    async def fetch(self, uri: str, *, max_bytes: int | None) -> bytes:
+        """Bring the bytes at `uri` through the egress guard. Raises FetchError."""
+
+    async def fetch_ref(self, ref: EvidenceRef) -> bytes:
+        """Bring the bytes that `ref` names, checked against its digest. Raises FetchError."""
+
+    def store_artifact(self, data: bytes, mime: str) -> dict[str, Json]:
+        """Keep `data` under its digest and return the evidence reference to it."""
+
+
+class Task:
+    """One task: what is asked and by whom (read-only facts), and ways to report, fetch and give evidence."""
+
+    def __init__(self, request: ExecuteRequest, ports: Ports, *, step_key: str, deadline_ms: int) -> None:
+        self.request = request
+        #: Stable across the attempts of one step; hand it to a payment service as its idempotency key.
+        self.step_key = step_key
+        #: Epoch milliseconds at which the handler is stopped.
+        self.deadline_ms = deadline_ms
+        #: Evidence given so far, as it will be sent.
+        self.evidence_inline: list[dict[str, Json]] = []
+        self.evidence_refs: list[dict[str, Json]] = []
+        self._ports = ports
+        self._ended = False
+
+    @property
+    def task_id(self) -> str:
+        """The kernel's name of this task; a later attempt has another one."""
+        return self.request.task_id
+
+    @property
+    def execution_id(self) -> str:
+        """The kernel's name of the call that started the work."""
+        return self.request.execution_id
+
+    @property
+    def task_type(self) -> str:
+        """What kind of task this is."""
+        return self.request.task_type
+
+    @property
+    def profile(self) -> str:
+        """The way of doing it that was asked for."""
+        return self.request.profile
+
+    @property
+    def stage(self) -> str:
+        """EXPLORE, DECIDE or DIVERGE_MODE from today's kernel; any string on the wire."""
+        return self.request.stage
+
+    @property
+    def inputs(self) -> Json:
+        """The inputs as they came, the kernel's own keys among them."""
+        return self.request.inputs
+
+    @property
+    def contract(self) -> dict[str, Json]:
+        """The whole task contract as it came."""
+        return self.request.task_contract
+
+    @property
+    def agent_id(self) -> str | None:
+        """The agent of the run spec that this step belongs to."""
+        return _text(self._input("agent_id"))
+
+    @property
+    def prompt(self) -> str | None:
+        """The agent's prompt."""
+        return _text(self._input("prompt"))
+
+    @property
+    def attempt(self) -> int:
+        """The number of the attempt that started the work, read from a run step's task id; else 1."""
+        found = _ATTEMPT.search(self.task_id)
+        of_a_step = found and self.agent_id and self.task_id[: found.start()].endswith(f"-{self.agent_id}")
+        return int(found.group(1)) if found and of_a_step else 1
+
+    @property
+    def round(self) -> int:
+        """1 in the first round, 2 after the first re-explore, and so on."""
+        iteration = self._signal().get("iteration")
+        return 1 + iteration if type(iteration) is int and iteration > 0 else 1
+
+    @property
+    def signal(self) -> str | None:
+        """Why the kernel asks again (`NEED_MORE_EVIDENCE`, `NEED_DECISION`, `NEED_STEP_RECOVERY`); None at first."""
+        return _text(self._signal().get("type"))
+
+    @property
+    def seeds(self) -> list[dict[str, Json]]:
+        """Earlier decisions that the kernel holds to be similar or equal; the hits of the seed bundle."""
+        hits = (self.request.seed_bundle or {}).get("hits")
+        return [hit for hit in hits if isinstance(hit, dict)] if isinstance(hits, list) else []
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether the work is no longer wanted; for code that would rather ask than be interrupted."""
+        return self._ended or self._ports.cancelled()
+
+    def remaining_s(self, clock: Callable[[], float] = time.time) -> float:
+        """Seconds until the deadline, never negative."""
+        return max(0.0, self.deadline_ms / 1000 - clock())
+
+    def check(self) -> None:
+        """Stop here if the work is no longer wanted.
+
+        Raises:
+            TaskCancelled: it is not.
+        """
+        if self.cancelled:
+            raise TaskCancelled
+
+    def progress(self, fraction: float, note: str = "") -> None:
+        """Say how far the work is, 0 to 1; callable from plain and asynchronous code alike.
+
+        Raises:
+            TaskCancelled: the work is no longer wanted.
+        """
+        if self._ended:
+            raise TaskCancelled
+        self._ports.progress(min(max(float(fraction), 0.0), 1.0), note)
+
+    async def fetch(self, uri: str, *, max_bytes: int | None = None) -> bytes:
+        """The bytes at `uri`, through the egress guard, bounded by size and by the deadline.
+
+        Raises:
+            FetchError: they are not to be had; answered 502, which the kernel tries again.
+        """
+        return await self._ports.fetch(uri, max_bytes=max_bytes)
+
+    def fetch_sync(self, uri: str, *, max_bytes: int | None = None) -> bytes:
+        """`fetch` for a plain `def` handler, which runs in a thread of its own."""
+
+        async def ask() -> bytes:
+            return await self._ports.fetch(uri, max_bytes=max_bytes)
+
+        return anyio.from_thread.run(ask)
+
+    def evidence(self, text: str, mime: str = "text/plain") -> None:
+        """Attach a short text to the answer; at most 65,536 bytes, of a type that the contract allows."""
+        self.evidence_inline.append({"mime": mime, "content": text})
+
+    def artifact(self, data: bytes, mime: str, uri: str | None = None) -> EvidenceRef:
+        """Keep `data` under its digest and attach a reference to it, with `uri` if it can be had there too."""
+        ref = self._ports.store_artifact(bytes(data), mime)
+        if uri is not None:
+            ref = {**ref, "uri": uri}
+        if all(known["digest"] != ref["digest"] for known in self.evidence_refs):
+            self.evidence_refs.append(ref)
+        return EvidenceRef(**ref)
+
+    def end(self) -> None:
+        """Called by the kit when the handler's time is over: a thread that still runs stops at its next progress."""
+        self._ended = True
+
+    def _input(self, key: str) -> Json:
+        return self.request.inputs.get(key) if isinstance(self.request.inputs, dict) else None
+
+    def _signal(self) -> dict[str, Json]:
+        signal = self._input("_aggregation_signal")
+        return signal if isinstance(signal, dict) else {}
+
+
+def _text(value: Json) -> str | None:
+    return value if isinstance(value, str) else None

@@ -1,0 +1,72 @@
+"""The threads in which plain functions of authors run, so that none of them blocks the loop or starves others."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from typing import Any
+
+import anyio
+import anyio.to_thread
+
+
+class Threads:
+    """At most `count` threads at once, apart from those that anyio shares among everybody."""
+
+    def __init__(self, count: int) -> None:
+        self._slots = anyio.CapacityLimiter(count)
+        # anyio frees the slot of an abandoned thread at once, and stuck threads would pile up; so it counts nothing.
+        self._uncounted = anyio.CapacityLimiter(math.inf)
+
+    @property
+    def busy(self) -> int:
+        """Threads in use, those abandoned at a deadline among them."""
+        return self._slots.statistics().borrowed_tokens
+
+    async def run(self, function: Callable[..., Any], *positional: Any, **named: Any) -> Any:
+        """Call `function` in a thread, with a copy of the caller's context variables.
+
+        A thread cannot be stopped. Cancelled, this call returns at once and leaves the thread to itself; its slot is
+        free again when the function returns, which the next `task.progress()` in it brings about.
+        """
+        seat = _Seat(self._slots)
+        await self._slots.acquire_on_behalf_of(seat)
+        call = partial(seat.use, partial(function, *positional, **named))
+        try:
+            return await anyio.to_thread.run_sync(call, abandon_on_cancel=True, limiter=self._uncounted)
+        finally:
+            seat.leave_unused()
+
+
+class _Seat:
+    """One slot, held until the function ends or is certain never to begin."""
+
+    def __init__(self, slots: anyio.CapacityLimiter) -> None:
+        self._slots = slots
+        self._loop = asyncio.get_running_loop()
+        self._lock = threading.Lock()
+        self._taken = False
+
+    def use(self, call: Callable[[], Any]) -> Any:
+        """Call in the thread, unless it was cancelled before it got there."""
+        if not self._take():
+            return None
+        try:
+            return call()
+        finally:
+            with suppress(RuntimeError):  # the loop has ended meanwhile, and nobody counts any more
+                self._loop.call_soon_threadsafe(self._slots.release_on_behalf_of, self)
+
+    def leave_unused(self) -> None:
+        """Called in the loop, when it no longer waits: free the slot if the thread never took it."""
+        if self._take():
+            self._slots.release_on_behalf_of(self)
+
+    def _take(self) -> bool:
+        with self._lock:
+            first, self._taken = not self._taken, True
+            return first

@@ -1,0 +1,105 @@
+"""What an author's verifier is given and gives back: a candidate, and a verdict of three kinds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Generic, Protocol, Self, TypeVar
+
+from executor_sdk.protocol.plain import Json
+from executor_sdk.protocol.reason_codes import INCONCLUSIVE, ReasonCode
+from executor_sdk.protocol.wire import CandidateView, EvidenceRef, InlineEvidence, VerificationStatus
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A judgement: `Verdict.passed()`, `Verdict.failed(code, why)` or `Verdict.inconclusive(code, why)`.
+
+    `score` (0 to 1) is None where it is left to the verification policy.
+    """
+
+    status: VerificationStatus
+    reason_codes: tuple[int, ...] = ()
+    message: str = ""
+    score: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.score is not None and not 0 <= self.score <= 1:
+            raise ValueError(f"score is {self.score}; it must be between 0 and 1")
+        for code in self.reason_codes:
+            if not 0 <= code <= 0xFFFF:
+                raise ValueError(f"the reason code {code} does not fit 16 bits; own codes are 1000 to 65535")
+
+    @classmethod
+    def passed(cls, *, score: float | None = None) -> Self:
+        """The candidate holds; the policy's own verdict stands."""
+        return cls("passed", score=score)
+
+    @classmethod
+    def failed(cls, code: int, message: str = "", *, score: float | None = None) -> Self:
+        """The candidate does not hold; `code` from 1000 on is your own."""
+        return cls("failed", (int(code),), message, score)
+
+    @classmethod
+    def inconclusive(cls, code: int, message: str = "", *, score: float | None = None) -> Self:
+        """The evidence could not be looked at; `code` says why: EVIDENCE_UNREACHABLE, _TIMEOUT or _AUTH_DENIED."""
+        if code not in INCONCLUSIVE:
+            names = ", ".join(ReasonCode(one).name for one in sorted(INCONCLUSIVE))
+            raise ValueError(f"an inconclusive verdict wants one of {names}; say failed for anything else")
+        return cls("inconclusive", (int(code),), message, score)
+
+
+class CandidatePorts(Protocol):
+    """What a verifier may ask of its surroundings; a task's ports are such ports too."""
+
+    async def fetch(self, uri: str, *, max_bytes: int | None) -> bytes:
+        """Bring the bytes at `uri` through the egress guard. Raises FetchError."""
+
+    async def fetch_ref(self, ref: EvidenceRef) -> bytes:
+        """Bring the bytes that `ref` names, checked against its digest. Raises FetchError."""
+
+
+class Candidate(Generic[T]):
+    """A proposed output with its evidence. `output` is of the type named in `Candidate[Finding]`."""
+
+    def __init__(self, view: CandidateView, output: T, ports: CandidatePorts) -> None:
+        self.output = output
+        self._view = view
+        self._ports = ports
+
+    @property
+    def candidate_id(self) -> str:
+        """The kernel's name of the candidate."""
+        return self._view.candidate_id
+
+    @property
+    def execution_id(self) -> str:
+        """The call that proposed it."""
+        return self._view.execution_id
+
+    @property
+    def plain_output(self) -> Json:
+        """The output as it came."""
+        return self._view.output
+
+    @property
+    def evidence_refs(self) -> Sequence[EvidenceRef]:
+        """References to evidence kept elsewhere."""
+        return self._view.evidence_refs
+
+    @property
+    def evidence_inline(self) -> Sequence[InlineEvidence]:
+        """Short texts that came with it."""
+        return self._view.evidence_inline
+
+    async def fetch(self, evidence: EvidenceRef | str, *, max_bytes: int | None = None) -> bytes:
+        """The bytes of one reference, checked against its digest, or at a URI.
+
+        Raises:
+            FetchError: let it pass, and it becomes the verdict by itself: 200, 201, 202 inconclusive, 203 failed.
+        """
+        if isinstance(evidence, str):
+            return await self._ports.fetch(evidence, max_bytes=max_bytes)
+        return await self._ports.fetch_ref(evidence)

@@ -1,0 +1,9 @@
+"""`python -m executor_sdk.cli` is `executor`."""
+
+from __future__ import annotations
+
+import sys
+
+from executor_sdk.cli.console import main
+
+sys.exit(main())

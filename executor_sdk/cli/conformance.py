@@ -1,0 +1,88 @@
+"""`executor conformance APP|URL`: the conformance suite without pytest."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import anyio
+
+from executor_sdk.cli.address import reached
+from executor_sdk.cli.arguments import add_json, add_timeout
+from executor_sdk.cli.exits import CommandError, Exit
+from executor_sdk.cli.printing import pretty
+from executor_sdk.client.executor_client import ExecutorClient
+from executor_sdk.conformance import report
+from executor_sdk.conformance.examination import examine_all
+from executor_sdk.conformance.manifest import REQUIREMENTS
+from executor_sdk.conformance.samples import SamplesError, read_samples
+from executor_sdk.conformance.target import Target
+from executor_sdk.conformance.verdict import Result, Verdict
+from executor_sdk.errors import ExecutorUnreachableError
+
+if TYPE_CHECKING:
+    from executor_sdk.cli.arguments import Commands
+
+
+def add(commands: Commands) -> None:
+    """Add the command."""
+    parser = commands.add_parser("conformance", help="test an executor, in any language, against the contract")
+    parser.add_argument("address", nargs="?", metavar="APP|URL", help="module:attribute, or http://…")
+    parser.add_argument("--list", action="store_true", help="show the requirements and test nothing")
+    parser.add_argument("--only", default="", metavar="PREFIX", help="requirements whose id begins so, as EXC-VERIFY")
+    parser.add_argument("--samples", type=Path, metavar="FILE", help="sample tasks, where the schema cannot tell")
+    parser.add_argument("--burst", type=int, default=12, metavar="N", help="executions at once under load (default 12)")
+    parser.add_argument("--report", type=Path, metavar="PATH", help="write the verdicts as JSON")
+    add_timeout(parser)
+    add_json(parser)
+    parser.set_defaults(run=run)
+
+
+def run(given: argparse.Namespace) -> int:
+    """Examine and report; anything but a pass or a warning among what was chosen is judged bad."""
+    if given.list:
+        _print_requirements(as_json=given.json)
+        return Exit.GOOD
+    _check(given)
+    with reached(given.address) as base_url:
+        target = _target(base_url, given)
+        results = anyio.run(_examined, target, given.only)
+    document = report.document(results, address=target.address, capabilities=target.learned.capabilities)
+    if given.report:
+        given.report.write_text(pretty(document) + "\n")
+    print(pretty(document) if given.json else "\n".join(report.summary(results)))
+    good = all(result.verdict in (Verdict.PASS, Verdict.WARN) for result in results.values())
+    return Exit.GOOD if good else Exit.JUDGED_BAD
+
+
+def _check(given: argparse.Namespace) -> None:
+    if given.address is None:
+        raise CommandError(Exit.USAGE, "name what is to be tested: APP or URL")
+    if not any(requirement.id.startswith(given.only) for requirement in REQUIREMENTS):
+        raise CommandError(Exit.USAGE, f"no requirement begins with {given.only!r}; --list shows them")
+
+
+def _target(base_url: str, given: argparse.Namespace) -> Target:
+    try:
+        samples = read_samples(given.samples) if given.samples else ()
+    except SamplesError as error:
+        raise CommandError(Exit.USAGE, f"--samples {error}") from None
+    return Target(base_url, samples, given.timeout, given.burst)
+
+
+async def _examined(target: Target, only: str) -> dict[str, Result]:
+    async with ExecutorClient(target.base_url, timeout_s=target.timeout_s) as client:
+        try:
+            await client.send("GET", "/health")
+        except ExecutorUnreachableError as error:
+            raise CommandError(Exit.UNREACHABLE, error.message) from None
+    return await examine_all(target, only=only)
+
+
+def _print_requirements(*, as_json: bool) -> None:
+    if as_json:
+        print(pretty([report.facts(requirement) for requirement in REQUIREMENTS]))
+        return
+    for requirement in REQUIREMENTS:
+        print(f"{requirement.id:<15} {requirement.level:<6} {requirement.title}")

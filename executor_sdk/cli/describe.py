@@ -1,0 +1,85 @@
+"""`executor describe APP|URL`: what an executor offers."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import anyio
+
+from executor_sdk.cli.address import reached
+from executor_sdk.cli.arguments import add_address, add_json, add_timeout
+from executor_sdk.cli.exits import CommandError, Exit
+from executor_sdk.cli.printing import pretty
+from executor_sdk.client.executor_client import ExecutorClient
+from executor_sdk.errors import ExecutorRefusedError, ExecutorUnreachableError
+from executor_sdk.protocol.plain import Json
+
+if TYPE_CHECKING:
+    from executor_sdk.cli.arguments import Commands
+
+
+def add(commands: Commands) -> None:
+    """Add the command."""
+    parser = commands.add_parser("describe", help="show what an executor offers")
+    add_address(parser)
+    add_timeout(parser)
+    add_json(parser)
+    parser.set_defaults(run=run)
+
+
+def run(given: argparse.Namespace) -> int:
+    """Print `/capabilities`, and whether `/health` is 2xx."""
+    with reached(given.address) as base_url:
+        document = anyio.run(_asked, base_url, given.timeout)
+    if given.json:
+        print(pretty(document))
+    else:
+        print("\n".join(_lines(document)))
+    return Exit.GOOD if document["healthy"] else Exit.JUDGED_BAD
+
+
+async def _asked(base_url: str, timeout_s: float) -> dict[str, Json]:
+    async with ExecutorClient(base_url, timeout_s=timeout_s) as client:
+        try:
+            capabilities = await client.describe()
+            health = await client.send("GET", "/health")
+        except ExecutorUnreachableError as error:
+            raise CommandError(Exit.UNREACHABLE, error.message) from None
+        except ExecutorRefusedError as error:
+            raise CommandError(Exit.JUDGED_BAD, error.message) from None
+        return {"url": client.base_url, "healthy": health.is_success, "capabilities": capabilities}
+
+
+def _lines(document: dict[str, Json]) -> Iterator[str]:
+    offered = document["capabilities"]
+    state = "healthy" if document["healthy"] else "NOT healthy"
+    yield f"{offered['provider_family']} / {offered['model_id']}: {state}"
+    handlers = offered.get("handlers")
+    if not isinstance(handlers, list):
+        yield f"task types: {', '.join(offered['task_types'])}"
+        yield f"profiles: {', '.join(offered['profiles'])}"
+        return
+    for handler in handlers:
+        yield from _handler_lines(handler)
+
+
+def _handler_lines(handler: dict[str, Json]) -> Iterator[str]:
+    timeout = f", {handler['timeout_s']:g} s" if handler.get("timeout_s") else ""
+    yield f"{handler.get('task_type')} ({', '.join(handler.get('profiles', ()))}{timeout})"
+    if handler.get("description"):
+        yield f"  {handler['description']}"
+    for name, schema in (("inputs", handler.get("input_schema")), ("output", handler.get("output_schema"))):
+        fields = ", ".join(_fields(schema))
+        if fields:
+            yield f"  {name}: {fields}"
+
+
+def _fields(schema: Json) -> Iterator[str]:
+    if not isinstance(schema, dict) or not isinstance(schema.get("properties"), dict):
+        return
+    required = schema.get("required", ())
+    for name, part in schema["properties"].items():
+        kind = part.get("type", "any") if isinstance(part, dict) else "any"
+        yield f"{name} {kind}" if name in required else f"[{name} {kind}]"

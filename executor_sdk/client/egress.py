@@ -1,0 +1,188 @@
+"""Fetching what a stranger names: public hosts only, pinned addresses, checked redirects, bounded bytes and time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final
+from urllib.parse import SplitResult, urljoin, urlsplit
+
+import anyio
+import anyio.to_thread
+import httpx2
+
+from executor_sdk.client.addresses import Guard, Resolve
+from executor_sdk.client.base_url import basic
+from executor_sdk.client.local_files import LocalFiles
+from executor_sdk.errors import FetchError
+from executor_sdk.protocol.digests import content_digest
+from executor_sdk.protocol.reason_codes import ReasonCode
+from executor_sdk.protocol.wire import EvidenceRef
+
+MAX_REDIRECTS: Final = 5
+
+#: Reads an `artifact://` URI; None for one that the store does not know. Raises FetchError.
+ReadArtifact = Callable[[str], bytes | None]
+
+_PORTS: Final = {"http": 80, "https": 443}
+_REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+_DENIED: Final = frozenset({401, 403, 407})
+_TIMEOUTS: Final = frozenset({408, 504})
+
+
+class Egress:
+    """The one way in which handlers and verifiers bring bytes from elsewhere."""
+
+    def __init__(
+        self,
+        *,
+        allow_hosts: Sequence[str] = (),
+        file_roots: Sequence[Path] = (),
+        timeout_s: float = 20.0,
+        max_bytes: int = 64 * 1024 * 1024,
+        read_artifact: ReadArtifact | None = None,
+        resolve: Resolve | None = None,
+    ) -> None:
+        self._guard = Guard(allow_hosts, resolve)
+        self._files = LocalFiles(file_roots)
+        self._timeout_s = timeout_s
+        self._max_bytes = max_bytes
+        self._read_artifact = read_artifact
+        self._http: httpx2.AsyncClient | None = None
+
+    async def fetch(self, uri: str, *, max_bytes: int | None = None) -> bytes:
+        """The bytes at an http, https, file or artifact URI.
+
+        Raises:
+            FetchError: unreachable or too large (200), too slow (201), not allowed (202).
+        """
+        limit = self._max_bytes if max_bytes is None else min(max_bytes, self._max_bytes)
+        with anyio.move_on_after(self._timeout_s):
+            return await self._fetch(uri, limit)
+        raise FetchError(ReasonCode.EVIDENCE_TIMEOUT, f"{_shown(uri)} did not come within {self._timeout_s:g} s")
+
+    async def fetch_ref(self, ref: EvidenceRef) -> bytes:
+        """The bytes that `ref` names, from the artifact store if it has them.
+
+        Raises:
+            FetchError: as `fetch` does, and with 203 when they have another digest.
+        """
+        kept = self._read_artifact(f"artifact://executor/{ref.digest}") if self._read_artifact else None
+        data = await self.fetch(ref.uri) if kept is None else kept
+        if content_digest(data) != ref.digest:
+            raise FetchError(ReasonCode.EVIDENCE_DIGEST_MISMATCH, f"{_shown(ref.uri)} is not what {ref.digest} names")
+        return data
+
+    async def aclose(self) -> None:
+        """Close what was opened."""
+        if self._http is not None:
+            http, self._http = self._http, None
+            await http.aclose()
+
+    async def _fetch(self, uri: str, limit: int) -> bytes:
+        scheme = uri.partition(":")[0].lower()
+        if scheme in _PORTS:
+            return await self._fetch_http(uri, limit)
+        if scheme == "file":
+            return await anyio.to_thread.run_sync(self._files.read, uri, limit, abandon_on_cancel=True)
+        if scheme == "artifact":
+            return self._fetch_artifact(uri, limit)
+        raise FetchError(ReasonCode.EVIDENCE_UNREACHABLE, f"{_shown(uri)} is no http, https, file or artifact URI")
+
+    def _fetch_artifact(self, uri: str, limit: int) -> bytes:
+        data = self._read_artifact(uri) if self._read_artifact else None
+        if data is None:
+            raise FetchError(ReasonCode.EVIDENCE_UNREACHABLE, f"{_shown(uri)} is not kept here")
+        if len(data) > limit:
+            raise _too_large(uri, limit)
+        return data
+
+    async def _fetch_http(self, uri: str, limit: int) -> bytes:
+        first = _origin(_split(uri))
+        for _ in range(MAX_REDIRECTS + 1):
+            # Credentials go to the host they were given for, not to where it sends us.
+            parts = _split(uri)
+            request = await self._request(parts, basic(parts.netloc) if _origin(parts) == first else None)
+            try:
+                response = await self._client().send(request, stream=True)
+                try:
+                    if response.status_code not in _REDIRECTS:
+                        return await _body(response, uri, limit)
+                    uri = _next(uri, response)
+                finally:
+                    await response.aclose()
+            except httpx2.TimeoutException:
+                raise FetchError(ReasonCode.EVIDENCE_TIMEOUT, f"{_shown(uri)} did not answer in time") from None
+            except httpx2.TransportError as error:
+                name = type(error).__name__
+                raise FetchError(ReasonCode.EVIDENCE_UNREACHABLE, f"{_shown(uri)} cannot be reached: {name}") from None
+        raise FetchError(ReasonCode.EVIDENCE_UNREACHABLE, f"{_shown(uri)}: more than {MAX_REDIRECTS} redirects")
+
+    async def _request(self, parts: SplitResult, authorization: str | None) -> httpx2.Request:
+        host, port = str(parts.hostname), parts.port or _PORTS[parts.scheme]
+        address = await self._guard.address(host, port)
+        pinned = f"[{address}]" if ":" in address else address
+        target = parts._replace(netloc=f"{pinned}:{port}", fragment="").geturl()
+        headers = {"host": parts.netloc.rpartition("@")[2], "accept": "*/*", "accept-encoding": "identity"}
+        if authorization is not None:
+            headers["authorization"] = authorization
+        # The certificate is checked against the name, though the connection goes to the address.
+        return self._client().build_request("GET", target, headers=headers, extensions={"sni_hostname": host})
+
+    def _client(self) -> httpx2.AsyncClient:
+        if self._http is None:
+            # No connection is kept: one to an address that two names share must not serve both.
+            self._http = httpx2.AsyncClient(
+                timeout=None, trust_env=False, follow_redirects=False, limits=httpx2.Limits(max_keepalive_connections=0)
+            )
+        return self._http
+
+
+async def _body(response: httpx2.Response, uri: str, limit: int) -> bytes:
+    status = response.status_code
+    if status in _DENIED:
+        raise FetchError(ReasonCode.EVIDENCE_AUTH_DENIED, f"{_shown(uri)} answered {status}")
+    if status in _TIMEOUTS:
+        raise FetchError(ReasonCode.EVIDENCE_TIMEOUT, f"{_shown(uri)} answered {status}")
+    if not response.is_success:
+        raise FetchError(ReasonCode.EVIDENCE_UNREACHABLE, f"{_shown(uri)} answered {status}")
+    body = bytearray()
+    async for chunk in response.aiter_raw():
+        body += chunk
+        if len(body) > limit:
+            raise _too_large(uri, limit)
+    return bytes(body)
+
+
+def _next(uri: str, response: httpx2.Response) -> str:
+    target = urljoin(uri, response.headers.get("location", ""))
+    if target.partition(":")[0].lower() not in _PORTS:
+        raise FetchError(
+            ReasonCode.EVIDENCE_AUTH_DENIED, f"{_shown(uri)} sends us to {_shown(target)}, which is no web page"
+        )
+    return target
+
+
+def _split(uri: str) -> SplitResult:
+    try:
+        parts = urlsplit(uri)
+        if parts.hostname and (parts.port is None or parts.port > 0):
+            return parts
+    except ValueError:
+        pass
+    raise FetchError(ReasonCode.EVIDENCE_UNREACHABLE, f"{_shown(uri)} is no usable URL")
+
+
+def _origin(parts: SplitResult) -> tuple[str, str | None, int | None]:
+    return parts.scheme, parts.hostname, parts.port or _PORTS.get(parts.scheme)
+
+
+def _too_large(uri: str, limit: int) -> FetchError:
+    return FetchError(ReasonCode.EVIDENCE_UNREACHABLE, f"{_shown(uri)} has more than {limit} bytes")
+
+
+def _shown(uri: str) -> str:
+    """`uri` as a message may show it: without credentials, without its query (which may hold a token), not endless."""
+    scheme, separator, rest = uri.partition("://")
+    authority, slash, path = rest.partition("/")
+    return f"{scheme}{separator}{authority.rpartition('@')[2]}{slash}{path.partition('?')[0]}"[:200]

@@ -1,0 +1,172 @@
+"""The client that speaks to one executor the way the kernel does: bounded calls, the same bytes sent again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any, Final, Self
+
+import anyio
+import httpx2
+
+from executor_sdk.client.answer import Answer
+from executor_sdk.client.base_url import split
+from executor_sdk.client.pool import pooled_http
+from executor_sdk.errors import ExecutorRefusedError, ExecutorUnreachableError
+from executor_sdk.protocol.canonical import declared_bytes
+from executor_sdk.protocol.plain import MAX_BODY_BYTES, Json, NotJsonError, parse
+from executor_sdk.protocol.wire import Capabilities, ExecuteAnswer, VerifyAnswer, WireError, view
+
+#: What the kernel's own client does: 30 s a call, sent up to five times.
+TIMEOUT_S: Final = 30.0
+RESENDS: Final = 4
+
+#: The n-th resend waits n times this long.
+RESEND_WAIT_MS: Final = 50
+
+_GET_HEADERS: Final = {"accept": "application/json", "accept-encoding": "identity"}
+_POST_HEADERS: Final = {**_GET_HEADERS, "content-type": "application/json"}
+
+
+class ExecutorClient:
+    """Calls one executor. Share one `http` (see `pooled_http`) among many; without it the client has its own pool.
+
+    A call that brings no answer is sent again with the same bytes; an answer of any status ends it. All four calls
+    raise ExecutorUnreachableError (no answer) and ExecutorRefusedError (an error status, or a broken body).
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        timeout_s: float = TIMEOUT_S,
+        resends: int = RESENDS,
+        resend_wait_ms: int = RESEND_WAIT_MS,
+        http: httpx2.AsyncClient | None = None,
+        max_answer_bytes: int = MAX_BODY_BYTES,
+    ) -> None:
+        base = split(base_url)
+        #: Where calls go, without credentials.
+        self.base_url = base.url
+        self._authorization = {} if base.authorization is None else {"authorization": base.authorization}
+        self._timeout_s = timeout_s
+        self._resends = resends
+        self._resend_wait_s = resend_wait_ms / 1000
+        self._max_answer_bytes = max_answer_bytes
+        self._http = http
+        self._owns_http = http is None
+
+    async def health(self) -> None:
+        """Return if the executor answers 2xx; the body is not looked at."""
+        self._accepted("/health", await self.send("GET", "/health"))
+
+    async def capabilities(self) -> Capabilities:
+        """What the executor can do."""
+        return view(await self.describe(), Capabilities)
+
+    async def describe(self) -> dict[str, Json]:
+        """The whole document of `/capabilities`: the four fields of the contract and whatever the executor adds."""
+        return self._read("/capabilities", await self.send("GET", "/capabilities"), Capabilities)
+
+    async def execute(self, body: bytes | Mapping[str, Json]) -> dict[str, Json]:
+        """Have one attempt done; the plain JSON of the answer, its shape checked."""
+        return self._read("/execute", await self.send("POST", "/execute", body), ExecuteAnswer)
+
+    async def verify(self, body: bytes | Mapping[str, Json]) -> dict[str, Json]:
+        """Have one candidate judged; the plain JSON of the verdict, its shape checked."""
+        return self._read("/verify", await self.send("POST", "/verify", body), VerifyAnswer)
+
+    async def send(
+        self,
+        method: str,
+        path: str,
+        body: bytes | Mapping[str, Json] | None = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """Send one call, again where no answer came, and return what was answered, of whatever status."""
+        content = body if body is None or isinstance(body, bytes) else declared_bytes(dict(body))
+        fixed = _GET_HEADERS if content is None else _POST_HEADERS
+        sent = {**fixed, **self._authorization, **(headers or {})}
+        for resend in range(self._resends):
+            try:
+                return await self._send_once(method, path, content, sent)
+            except ExecutorUnreachableError:
+                await anyio.sleep(self._resend_wait_s * (resend + 1))
+        return await self._send_once(method, path, content, sent)
+
+    async def aclose(self) -> None:
+        """Close the pool, unless it was given."""
+        if self._owns_http and self._http is not None:
+            http, self._http = self._http, None
+            await http.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def _send_once(self, method: str, path: str, content: bytes | None, headers: Mapping[str, str]) -> Answer:
+        try:
+            with anyio.move_on_after(self._timeout_s):
+                return await self._exchange(method, path, content, headers)
+        except (httpx2.TransportError, httpx2.InvalidURL) as error:
+            # The text of a driver's error names sockets and addresses at most; headers are never in it.
+            sentence = f"{path} of {self.base_url}: {str(error) or type(error).__name__}"
+            raise ExecutorUnreachableError(sentence, timed_out=isinstance(error, httpx2.TimeoutException)) from None
+        raise ExecutorUnreachableError(
+            f"{path} of {self.base_url}: no answer within {self._timeout_s:g} s", timed_out=True
+        )
+
+    async def _exchange(self, method: str, path: str, content: bytes | None, headers: Mapping[str, str]) -> Answer:
+        http = self._pool()
+        request = http.build_request(method, self.base_url + path, content=content, headers=dict(headers))
+        response = await http.send(request, stream=True)
+        try:
+            body = await self._bounded(response)
+        finally:
+            # A cancelled call closes its connection too; the pool does it without awaiting the peer.
+            with anyio.CancelScope(shield=True):
+                await response.aclose()
+        return Answer(response.status_code, response.reason_phrase, response.headers, body)
+
+    async def _bounded(self, response: httpx2.Response) -> bytes:
+        body = bytearray()
+        async for chunk in response.aiter_raw():
+            body += chunk
+            if len(body) > self._max_answer_bytes:
+                raise self._refused(
+                    f"an answer of more than {self._max_answer_bytes} bytes",
+                    Answer(response.status_code, response.reason_phrase, response.headers, bytes(body)),
+                )
+        return bytes(body)
+
+    def _pool(self) -> httpx2.AsyncClient:
+        if self._http is None:
+            self._http = pooled_http()
+        return self._http
+
+    def _read(self, path: str, answer: Answer, kind: type[Any]) -> dict[str, Json]:
+        self._accepted(path, answer)
+        try:
+            value: dict[str, Json] = parse(answer.body)
+            view(value, kind)
+        except (NotJsonError, WireError) as error:
+            raise self._refused(f"{path} broke the contract: {error}", answer) from None
+        return value
+
+    def _accepted(self, path: str, answer: Answer) -> None:
+        if not answer.is_success:
+            status = f"{answer.status} {answer.reason_phrase}".strip()
+            raise self._refused(f"{path} answered {status}: {answer.sentence}", answer)
+
+    def _refused(self, sentence: str, answer: Answer) -> ExecutorRefusedError:
+        return ExecutorRefusedError(
+            f"{self.base_url}: {sentence}",
+            status=answer.status,
+            reason_phrase=answer.reason_phrase,
+            answer=answer.excerpt,
+        )

@@ -1,0 +1,144 @@
+"""Live work: what runs in this process now, who waits for it here, and how long it lingers when nobody does."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from typing import TypeAlias
+
+import anyio
+
+from executor_sdk.errors import TaskCancelled
+from executor_sdk.executions.presence import Presence
+from executor_sdk.executions.record import Key, State, Work
+
+#: Called with the work's key, how far it is (0 to 1) and the handler's note, in the thread that reports it.
+#: What it returns, if anything, is the reason for which the work is cancelled there and then.
+Observer: TypeAlias = Callable[[Key, float, str], str | None]
+
+
+class LiveWork:
+    """One piece of work in this process: its waiters, its linger, its cancellation. It stores nothing."""
+
+    __slots__ = (
+        "_lapsed",
+        "_loop",
+        "_observer",
+        "_scope",
+        "_thread_id",
+        "_timer",
+        "_waiters",
+        "cancel_reason",
+        "cut_as",
+        "ended",
+        "key",
+        "linger_s",
+        "note",
+        "progressed",
+        "work_id",
+    )
+
+    def __init__(
+        self,
+        work_id: str,
+        key: Key,
+        *,
+        linger_s: float,
+        lapsed: Callable[[LiveWork], None],
+        observer: Observer | None = None,
+    ) -> None:
+        self.work_id = work_id
+        #: The ask that opened it.
+        self.key = key
+        self.linger_s = linger_s
+        self.cancel_reason: str | None = None
+        #: How it ends if it is cut: CANCELLED, or LOST by a drain.
+        self.cut_as = State.CANCELLED
+        self.ended = False
+        self.progressed = 0.0
+        self.note = ""
+        self._lapsed = lapsed
+        self._observer = observer
+        self._loop = asyncio.get_running_loop()
+        self._thread_id = threading.get_ident()
+        self._scope = anyio.CancelScope()
+        self._timer: asyncio.TimerHandle | None = None
+        self._waiters: dict[asyncio.Future[Work | None], Key] = {}
+
+    @property
+    def scope(self) -> anyio.CancelScope:
+        """The scope in which the handler runs."""
+        return self._scope
+
+    @property
+    def wanted(self) -> bool:
+        """Whether somebody waits for it in this process."""
+        return bool(self._waiters)
+
+    async def wait(self, key: Key, presence: Presence[Work]) -> Work | None:
+        """The ended work, or None once the caller is gone. While anybody waits the work does not lapse."""
+        waiter: asyncio.Future[Work | None] = self._loop.create_future()
+        self._waiters[waiter] = key
+        self._stop_timer()
+        try:
+            return await presence.wait(waiter)
+        finally:
+            del self._waiters[waiter]
+            if not self._waiters and not self.ended:
+                self.linger()
+
+    def linger(self) -> None:
+        """Nobody waits here: ask again after the linger time whether the work is wanted at all."""
+        self._stop_timer()
+        self._timer = self._loop.call_later(self.linger_s, self._lapsed, self)
+
+    def dismiss(self, key: Key | None = None) -> None:
+        """Send away those who wait on behalf of one ask, or all: they must look again into the ledger."""
+        for waiter, wanted in self._waiters.items():
+            if key in {None, wanted} and not waiter.done():
+                waiter.set_result(None)
+
+    def finish(self, work: Work) -> None:
+        """Give everybody who waits the ended work."""
+        self.ended = True
+        self._stop_timer()
+        for waiter in self._waiters:
+            if not waiter.done():
+                waiter.set_result(work)
+
+    def cancel(self, reason: str, *, cut_as: State = State.CANCELLED) -> None:
+        """Ask the handler to stop: plain code at its next progress, asynchronous code at its next await.
+
+        May be called from any thread.
+        """
+        if self.cancel_reason is not None:
+            return
+        self.cut_as = cut_as
+        self.cancel_reason = reason
+        if threading.get_ident() == self._thread_id:
+            self._scope.cancel()
+        else:
+            self._loop.call_soon_threadsafe(self._scope.cancel)
+
+    def progress(self, fraction: float, note: str) -> None:
+        """Note how far the handler is, in whichever thread it runs.
+
+        Raises:
+            TaskCancelled: the work is no longer wanted.
+        """
+        self.progressed = fraction
+        self.note = note
+        if self._observer is not None and (reason := self._observer(self.key, fraction, note)) is not None:
+            self.cancel(reason)
+        if self.cancel_reason is not None:
+            raise TaskCancelled
+
+    def cancelled(self) -> bool:
+        """Whether the work is no longer wanted."""
+        return self.cancel_reason is not None
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None

@@ -1,0 +1,138 @@
+"""The executor: what an author creates, decorates functions with, and hands to a server; all parts meet here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from executor_sdk.artifacts.folder import FolderArtifacts
+from executor_sdk.artifacts.memory import MemoryArtifacts
+from executor_sdk.artifacts.store import ArtifactStore, digest_in
+from executor_sdk.authoring.calling import Surroundings
+from executor_sdk.authoring.decorators import Decorators
+from executor_sdk.authoring.depends import Make
+from executor_sdk.authoring.registry import Registry
+from executor_sdk.authoring.signature import Reader
+from executor_sdk.authoring.task import Task
+from executor_sdk.authoring.threads import Threads
+from executor_sdk.authoring.verdict import Candidate
+from executor_sdk.client.egress import Egress, ReadArtifact
+from executor_sdk.dispatcher import Dispatcher, Fetcher
+from executor_sdk.executions.executions import Executions
+from executor_sdk.executions.ledger import Ledger
+from executor_sdk.executions.live import Observer
+from executor_sdk.executions.memory import MemoryLedger
+from executor_sdk.executions.record import Keep
+from executor_sdk.executions.sqlite import SqliteLedger
+from executor_sdk.settings import Settings
+from executor_sdk.transports.asgi import app as asgi
+
+
+class Executor(Decorators):
+    """An executor of decorated functions, and an ASGI application: `uvicorn app:executor` serves it.
+
+    executor = Executor(provider_family="acme", model_id="drivers-1")
+
+    @executor.execute("swarm", timeout_s=100)
+    async def drivers(ask: Ask, task: Task) -> Finding: ...
+    """
+
+    def __init__(
+        self, provider_family: str, model_id: str, *, settings: Settings | None = None, **options: Any
+    ) -> None:
+        """Name the executor; `options` are single settings, as `timeout_s=60`.
+
+        Raises:
+            DefinitionError: a blank name, or an option that does not exist.
+        """
+        self.settings: Final = (settings or Settings()).changed(**options)
+        self.registry: Final = Registry(provider_family, model_id)
+        super().__init__(self.registry, self.settings)
+        self._app: ASGIApp | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve as an ASGI application, also mounted inside another one."""
+        if self._app is None or scope["type"] == "lifespan":
+            # A server that starts, and one that starts again, begins with a fresh ledger, slots and threads.
+            self._app = self.application()
+        await self._app(scope, receive, send)
+
+    def application(
+        self,
+        settings: Settings | None = None,
+        *,
+        artifacts: ArtifactStore | None = None,
+        fetcher: Fetcher | None = None,
+        overrides: Mapping[Make, Make] | None = None,
+        observer: Observer | None = None,
+    ) -> ASGIApp:
+        """A fresh application with a ledger, slots and threads of its own, closed by its lifespan.
+
+        Args:
+            settings: in place of the executor's own.
+            artifacts: where artifacts are kept, in place of what the settings say.
+            fetcher: what `task.fetch` brings, in place of the guarded egress.
+            overrides: dependencies to put in place of others, for tests.
+            observer: is told of every progress; what it returns cancels the work, for that reason.
+        """
+        settings = settings or self.settings
+        artifacts = artifacts or _artifacts(settings)
+        egress = _egress(settings, artifacts)
+        dispatcher = Dispatcher(
+            self.registry.within(settings, _surroundings(settings, overrides or {})),
+            _executions(settings, observer),
+            settings,
+            artifacts=artifacts,
+            fetcher=fetcher or egress,
+        )
+
+        return asgi.build(dispatcher, settings, stopped=egress.aclose)
+
+
+def reads(artifacts: ArtifactStore) -> ReadArtifact:
+    """How `artifact://` URIs are read from a store."""
+
+    def read(uri: str) -> bytes | None:
+        digest = digest_in(uri)
+        return artifacts.read(digest) if digest is not None and artifacts.has(digest) else None
+
+    return read
+
+
+def _surroundings(settings: Settings, overrides: Mapping[Make, Make]) -> Surroundings:
+    reader = Reader((Task, Candidate), {})
+    replaced = {make: reader.dependency(other) for make, other in overrides.items()}
+    return Surroundings(Threads(settings.threads), replaced)
+
+
+def _artifacts(settings: Settings) -> ArtifactStore:
+    if settings.artifacts_dir is not None:
+        return FolderArtifacts(settings.artifacts_dir)
+    return MemoryArtifacts(max_bytes=settings.artifacts_bytes)
+
+
+def _egress(settings: Settings, artifacts: ArtifactStore) -> Egress:
+    return Egress(
+        allow_hosts=settings.allow_hosts,
+        file_roots=settings.file_roots,
+        timeout_s=settings.fetch_timeout_s,
+        max_bytes=settings.fetch_max_bytes,
+        read_artifact=reads(artifacts),
+    )
+
+
+def _executions(settings: Settings, observer: Observer | None) -> Executions:
+    return Executions(
+        _ledger(settings),
+        slots=settings.max_concurrency,
+        queue=settings.max_queued,
+        keep=Keep(settings.keep_count, settings.keep_bytes, settings.keep_ms),
+        drain_s=settings.drain_s,
+        observer=observer,
+    )
+
+
+def _ledger(settings: Settings) -> Ledger:
+    return MemoryLedger() if settings.ledger is None else SqliteLedger(settings.ledger)

@@ -1,0 +1,256 @@
+"""An executor in a test, whole but for the sockets: every check of the wire is made, nothing is listened on."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any, Final, TypeVar
+from uuid import uuid4
+
+import httpx2
+from anyio.from_thread import BlockingPortal, start_blocking_portal
+
+from executor_sdk.artifacts.memory import MemoryArtifacts
+from executor_sdk.authoring.depends import Make
+from executor_sdk.client.answer import Answer
+from executor_sdk.client.executor_client import ExecutorClient
+from executor_sdk.client.pool import pooled_http
+from executor_sdk.errors import DefinitionError, TaskCancelled, TaskLostError
+from executor_sdk.executor import Executor
+from executor_sdk.protocol.canonical import sorted_bytes
+from executor_sdk.protocol.digests import evidence_ref
+from executor_sdk.protocol.plain import Json, parse
+from executor_sdk.protocol.requests import (
+    EXPIRY_AFTER_MS,
+    candidate,
+    execute_request,
+    sample_contract,
+    verify_request,
+)
+from executor_sdk.protocol.wire import (
+    EvidenceRef,
+    ExecuteAnswer,
+    InlineEvidence,
+    VerificationStatus,
+    VerifyAnswer,
+    derived_status,
+    view,
+)
+from executor_sdk.testing.files import ArtifactsView, Files
+from executor_sdk.testing.lifespan import running
+from executor_sdk.testing.raised import error_in
+
+T = TypeVar("T")
+
+#: The address that the client believes to call.
+BASE_URL: Final = "http://executor.test"
+
+#: Seconds that running work gets when the test is over.
+DRAIN_S: Final = 1.0
+
+
+@dataclass(frozen=True)
+class Done:
+    """An answered `/execute`."""
+
+    #: The output as the handler's own return type, or plain JSON where it names none.
+    output: Any
+    evidence_inline: Sequence[InlineEvidence]
+    evidence_refs: Sequence[EvidenceRef]
+    #: The body of the answer, and of the request that it answers.
+    answer: dict[str, Json] = field(repr=False)
+    request: dict[str, Json] = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Judged:
+    """An answered `/verify`."""
+
+    status: VerificationStatus
+    score: float
+    reason_codes: list[int]
+    answer: dict[str, Json] = field(repr=False)
+
+
+@contextmanager
+def in_process(
+    executor: Executor,
+    *,
+    files: Mapping[str, bytes] | None = None,
+    overrides: Mapping[Make, Make] | None = None,
+    **options: Any,
+) -> Iterator[InProcess]:
+    """Run `executor` in this process for the length of a `with` block.
+
+    Args:
+        executor: the executor under test; it is not changed.
+        files: what `task.fetch` and `candidate.fetch` find, by URI. There is no way to any network.
+        overrides: dependencies to put in place of others, by the function that makes them.
+        options: settings in place of the executor's own, as `timeout_s=0.1`.
+    """
+    artifacts = MemoryArtifacts()
+    cancels: dict[str, float] = {}
+
+    def cancel(key: tuple[str, str], fraction: float, note: str) -> str | None:
+        return "the test cancels here" if fraction >= cancels.get(key[1], 2.0) else None
+
+    kept = {"ledger": None, "artifacts_dir": None, "drain_s": DRAIN_S}
+    app = executor.application(
+        executor.settings.changed(**{**kept, **options}),
+        artifacts=artifacts,
+        fetcher=Files(dict(files or {}), artifacts),
+        overrides=overrides,
+        observer=cancel,
+    )
+    http = pooled_http(httpx2.ASGITransport(app))
+    with start_blocking_portal() as portal, portal.wrap_async_context_manager(running(app)):
+        try:
+            yield InProcess(executor, portal, http, ArtifactsView(artifacts), cancels)
+        finally:
+            portal.call(http.aclose)
+
+
+class InProcess:
+    """A running executor, for plain tests: every call returns when it is answered."""
+
+    def __init__(
+        self,
+        executor: Executor,
+        portal: BlockingPortal,
+        http: httpx2.AsyncClient,
+        artifacts: MutableMapping[str, bytes],
+        cancels: dict[str, float],
+    ) -> None:
+        #: Kept artifacts by digest. Put in what you like: it is believed, until somebody checks the digest.
+        self.artifacts = artifacts
+        #: The client that speaks to the executor; asynchronous, so use it through `call`.
+        self.client = ExecutorClient(BASE_URL, http=http, resends=0)
+        self._executor = executor
+        self._portal = portal
+        self._cancels = cancels
+        self._created_ms = count(time.time_ns() // 1_000_000)
+
+    def execute(
+        self,
+        inputs: Json,
+        *,
+        task_type: str | None = None,
+        profile: str | None = None,
+        prompt: str | None = None,
+        agent_id: str | None = None,
+        signal: Mapping[str, Json] | None = None,
+        contract: Mapping[str, Json] | None = None,
+        cancel_at: float | None = None,
+    ) -> Done:
+        """Have one task done as a kernel would ask for it.
+
+        Args:
+            inputs: what the handler is given; a dict gets the kernel's keys that the next three arguments name.
+            task_type: needed where the executor has several; likewise `profile`.
+            prompt: the agent's prompt.
+            agent_id: the agent's name.
+            signal: the `_aggregation_signal` of a re-explore round.
+            contract: keys to put over the task contract that every run step gets.
+            cancel_at: cancel when the handler's progress reaches this fraction.
+
+        Raises:
+            ExecutorError: the refusal or failure as its author knows it (Refuse, InvalidInputsError, ...).
+            TaskCancelled: `cancel_at` was reached.
+        """
+        kernels = {"prompt": prompt, "agent_id": agent_id, "_aggregation_signal": signal}
+        if isinstance(inputs, dict):
+            inputs = {**inputs, **{key: value for key, value in kernels.items() if value is not None}}
+        task_type, profile = self._which(task_type, profile)
+        request = _request(inputs, task_type, profile, agent_id or "agent", contract or {})
+        if cancel_at is not None:
+            self._cancels[request["execution_id"]] = cancel_at
+        return self._done(self.send("/execute", request), request, cancel_at is not None)
+
+    def verify(self, done: Done, *, policy: Mapping[str, Json] | None = None, output: Json = None) -> Judged:
+        """Have what was done judged as a kernel would ask for it.
+
+        Args:
+            done: an answered execute.
+            policy: the policy binding, in place of the contract's.
+            output: another output in place of the one that was answered.
+
+        Raises:
+            ExecutorError: the refusal or failure as its author knows it.
+        """
+        contract = done.request["task_contract"]
+        answer = done.answer if output is None else {**done.answer, "candidate_output": output}
+        body = verify_request(
+            # Never the same body twice: the executor would replay its verdict instead of looking again.
+            _candidate(answer, done.request["execution_id"], next(self._created_ms)),
+            output_schema=contract["output_schema"],
+            policy=policy or contract["acceptance"]["verifier_policy"],
+        )
+        answered = self._accepted(self.send("/verify", body))
+        verdict = view(answered, VerifyAnswer)
+        return Judged(derived_status(verdict), verdict.score, verdict.reason_codes, answered)
+
+    def capabilities(self) -> dict[str, Json]:
+        """The document of `/capabilities`."""
+        return self.call(self.client.describe)
+
+    def send(self, path: str, body: bytes | Mapping[str, Json]) -> Answer:
+        """Post any body, as it stands; whatever is answered."""
+        return self.call(lambda: self.client.send("POST", path, body))
+
+    def call(self, ask: Callable[[], Awaitable[T]]) -> T:
+        """Await something in the executor's event loop, as `rt.call(rt.client.capabilities)`."""
+        return self._portal.call(ask)
+
+    def _which(self, task_type: str | None, profile: str | None) -> tuple[str, str]:
+        registry = self._executor.registry
+        if task_type is None:
+            if len(registry.task_types) != 1:
+                raise DefinitionError(f"say which task_type: {', '.join(registry.task_types) or 'there is none'}")
+            task_type = registry.task_types[0]
+        profiles = [one for handler in registry.handlers if handler.task_type == task_type for one in handler.profiles]
+        return task_type, profile or (profiles[0] if profiles else "default")
+
+    def _done(self, answer: Answer, request: dict[str, Json], may_be_cancelled: bool) -> Done:
+        try:
+            body = self._accepted(answer)
+        except TaskLostError:
+            if may_be_cancelled:
+                raise TaskCancelled("the work was cancelled at the progress that the test named") from None
+            raise
+        answered = view(body, ExecuteAnswer)
+        handler = self._executor.registry.find(request["task_type"], request["profile"])
+        output = handler.output_shape.read(answered.candidate_output)
+        return Done(output, answered.evidence_inline, answered.evidence_refs, body, request)
+
+    @staticmethod
+    def _accepted(answer: Answer) -> dict[str, Json]:
+        if not answer.is_success:
+            raise error_in(answer)
+        body: dict[str, Json] = parse(answer.body)
+        return body
+
+
+def _request(inputs: Json, task_type: str, profile: str, agent: str, changes: Mapping[str, Json]) -> dict[str, Json]:
+    run = uuid4().hex[:8]
+    contract = sample_contract(
+        task_id=f"run-{run}-{agent}-1",
+        task_type=task_type,
+        inputs=inputs,
+        expiry_ms=time.time_ns() // 1_000_000 + EXPIRY_AFTER_MS,
+    )
+    return execute_request({**contract, **changes}, execution_id=f"exec-p-{uuid4()}", profile=profile)
+
+
+def _candidate(answer: Mapping[str, Json], execution_id: str, created_at: int) -> dict[str, Json]:
+    data = sorted_bytes(answer["candidate_output"])
+    ref = evidence_ref(data, uri="", mime="application/json", created_at=created_at, producer="test")
+    return candidate(
+        execution_id=execution_id,
+        output=answer["candidate_output"],
+        output_ref={**ref, "uri": f"artifact://reference/{ref['digest']}"},
+        evidence_inline=answer["evidence_inline"],
+        evidence_refs=answer["evidence_refs"],
+    )

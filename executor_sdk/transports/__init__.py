@@ -1,0 +1,1 @@
+"""Ways into an executor; none of them knows another."""

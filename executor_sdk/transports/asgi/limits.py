@@ -1,0 +1,85 @@
+"""Limits of one request: how large its body may be, and how long it may take to come."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+from starlette.types import Receive, Scope
+
+from executor_sdk.errors import BodyTooLargeError, TaskError
+
+
+class BodyStalledError(TaskError):
+    """The request body did not come in time. Not a 4xx: the network was slow, and the same task may be sent again."""
+
+    status_code = 503
+    code = "BODY_STALLED"
+
+
+class BodyReader:
+    """Reads whole bodies within its limits."""
+
+    __slots__ = ("_max_bytes", "_timeout_s")
+
+    def __init__(self, *, max_bytes: int, timeout_s: float) -> None:
+        self._max_bytes: Final = max_bytes
+        self._timeout_s: Final = timeout_s
+
+    async def read(self, scope: Scope, receive: Receive) -> bytes | None:
+        """The whole body; None if the caller hung up before it had come.
+
+        Raises:
+            BodyTooLargeError: it is larger than allowed, or says so beforehand.
+            BodyStalledError: it took too long.
+        """
+        for name, value in scope["headers"]:
+            if name == b"content-length":
+                self._check(int(value) if value.isdigit() else 0)
+        stall = _Stall()
+        # A cancel scope or asyncio.timeout would do the same for several times the price, on every request.
+        timer = asyncio.get_running_loop().call_later(self._timeout_s, stall)
+        try:
+            return await self._read(receive)
+        except asyncio.CancelledError:
+            if stall.was_this():
+                raise BodyStalledError(f"the request body did not come within {self._timeout_s:g} s") from None
+            raise
+        finally:
+            timer.cancel()
+
+    async def _read(self, receive: Receive) -> bytes | None:
+        chunks: list[bytes] = []
+        size = 0
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                return None
+            chunk = message.get("body", b"")
+            size += len(chunk)
+            self._check(size)
+            if not message.get("more_body", False):
+                return b"".join((*chunks, chunk)) if chunks else chunk
+            chunks.append(chunk)
+
+    def _check(self, size: int) -> None:
+        if size > self._max_bytes:
+            raise BodyTooLargeError(f"a request body may have {self._max_bytes} bytes; this one has {size} or more")
+
+
+class _Stall:
+    """Cancels the task that made it, and knows afterwards whether it was this or somebody else."""
+
+    __slots__ = ("_fired", "_task")
+
+    def __init__(self) -> None:
+        self._task = asyncio.current_task()
+        self._fired = False
+
+    def __call__(self) -> None:
+        if self._task is not None:
+            self._fired = True
+            self._task.cancel()
+
+    def was_this(self) -> bool:
+        return self._fired and self._task is not None and self._task.uncancel() == 0

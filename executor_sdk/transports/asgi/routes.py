@@ -1,0 +1,119 @@
+"""The endpoints: plain ASGI objects, because building Request and Response objects costs a third of the throughput."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Final, Protocol
+
+from starlette.types import Receive, Scope, Send
+
+from executor_sdk.errors import BodyTooLargeError, ExecutorError
+from executor_sdk.executions.executions import Answer, How
+from executor_sdk.executions.outcomes import failed
+from executor_sdk.executions.presence import Presence
+from executor_sdk.executions.record import Outcome, Work
+from executor_sdk.transports.asgi.disconnects import Watch
+from executor_sdk.transports.asgi.limits import BodyReader, BodyStalledError
+from executor_sdk.transports.asgi.responses import plain_error, respond
+
+logger = logging.getLogger(__name__)
+
+_CLOSE: Final = (b"connection", b"close")
+_HOW: Final[dict[How, tuple[tuple[bytes, bytes], ...]]] = {
+    How.OPENED: (),
+    How.JOINED: ((b"executor-joined", b"true"),),
+    How.REPLAYED: ((b"executor-replayed", b"true"),),
+}
+_CRASHED: Final = plain_error(500, "INTERNAL_ERROR", "The executor itself failed; its log has the traceback.")
+
+
+class Dispatch(Protocol):
+    """What answers the body of a call, for a caller that is present."""
+
+    async def __call__(self, body: bytes, caller: str, presence: Presence[Work]) -> Answer | None:
+        """The answer, or None if the caller went away."""
+
+
+class Call:
+    """An endpoint that takes a body: `POST /execute` and `POST /verify`."""
+
+    def __init__(self, dispatch: Dispatch, reader: BodyReader, answered: Callable[[Answer], Awaitable[None]]) -> None:
+        self._dispatch = dispatch
+        self._reader = reader
+        self._answered = answered
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["method"] != "POST":
+            await respond(send, _not_allowed(scope, "POST"))
+            return
+        try:
+            await self._answer(scope, receive, send)
+        except (BodyTooLargeError, BodyStalledError) as error:
+            # Part of the body may still be on its way; only a new connection is clean.
+            await respond(send, failed(error), _CLOSE)
+        except ExecutorError as error:
+            await respond(send, failed(error))
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        body = await self._reader.read(scope, receive)
+        if body is None:
+            return
+        watch = Watch(receive)
+        try:
+            answer = await self._dispatched(body, scope, watch.presence)
+            if answer is None or await watch.hung_up():
+                return
+            if isinstance(answer, Outcome):
+                await respond(send, answer)
+                return
+            await respond(send, answer.outcome, *_HOW[answer.how])
+            if not watch.presence.gone:
+                await self._answered(answer)
+        finally:
+            watch.stop()
+
+    async def _dispatched(self, body: bytes, scope: Scope, presence: Presence[Work]) -> Answer | Outcome | None:
+        try:
+            return await self._dispatch(body, scope.get("executor.caller", ""), presence)
+        except ExecutorError:
+            raise
+        except Exception:
+            logger.exception("request failed", extra={"path": scope["path"]})
+            return _CRASHED
+
+
+class Report:
+    """An endpoint that only tells: `GET /health` and `GET /capabilities`."""
+
+    def __init__(self, report: Callable[[], Awaitable[Outcome]]) -> None:
+        self._report = report
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request; a HEAD is a GET whose body the server leaves out."""
+        if scope["method"] not in {"GET", "HEAD"}:
+            await respond(send, _not_allowed(scope, "GET, HEAD"))
+            return
+        try:
+            outcome = await self._report()
+        except ExecutorError as error:
+            outcome = failed(error)
+        except Exception:
+            logger.exception("report failed", extra={"path": scope["path"]})
+            outcome = _CRASHED
+        await respond(send, outcome)
+
+
+async def not_found(scope: Scope, receive: Receive, send: Send) -> None:
+    """The answer to every other path."""
+    if scope["type"] == "websocket":
+        await send({"type": "websocket.close", "code": 1000, "reason": "not found"})
+        return
+    message = f"nothing is at {scope['path'][:100]}; there are /health, /capabilities, /execute and /verify"
+    await respond(send, plain_error(404, "NOT_FOUND", message))
+
+
+def _not_allowed(scope: Scope, allowed: str) -> Outcome:
+    message = f"{scope['path'][:100]} takes {allowed}, not {scope['method'][:20]}"
+    return plain_error(405, "METHOD_NOT_ALLOWED", message, (b"allow", allowed.encode()))
