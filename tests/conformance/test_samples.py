@@ -1,0 +1,98 @@
+"""Tests of the sample inputs: each fits the schema that it was made from."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from executor_sdk.conformance.from_schema import sample_of
+from executor_sdk.conformance.samples import DOCUMENTS_INPUTS, Sample, SamplesError, choose, read_samples
+from executor_sdk.protocol.plain import Json
+
+OFFER = {"task_types": ["swarm", "topic"], "profiles": ["careful"]}
+
+SCHEMAS: list[Json] = [
+    {},
+    True,
+    {"type": "string", "minLength": 20, "maxLength": 30},
+    {"type": "string", "maxLength": 2},
+    {"type": "string", "format": "date-time"},
+    {"type": "integer", "minimum": 3, "multipleOf": 5},
+    {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1},
+    {"type": "integer", "maximum": -4},
+    {"type": ["null", "integer"]},
+    {"enum": ["a", "b"]},
+    {"const": None},
+    {"anyOf": [{"type": "null"}, {"type": "array", "items": {"type": "boolean"}, "minItems": 3}]},
+    {"anyOf": [{"type": "string"}, {"type": "null"}], "default": None},
+    {"prefixItems": [{"type": "string"}, {"type": "integer"}], "type": "array"},
+    {"allOf": [{"$ref": "#/$defs/a"}, {"properties": {"y": {"type": "integer"}}, "required": ["y"]}],
+     "$defs": {"a": {"type": "object", "properties": {"x": {"type": "string"}}, "required": ["x"]}}},
+    {"$ref": "#/$defs/node", "$defs": {"node": {"type": "object", "required": ["name"],
+     "properties": {"name": {"type": "string"}, "next": {"$ref": "#/$defs/node"}}}}},
+    {"type": "object", "properties": {"city": {"type": "string", "examples": ["Oslo"]}, "free": {}}, "required": []},
+    {"required": ["anything"]},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("schema", SCHEMAS, ids=json.dumps)
+def test_a_sample_fits_its_schema(schema: Json) -> None:
+    """Judged by another library than the kit's."""
+    jsonschema.validate(sample_of(schema), schema)
+
+
+def test_an_authors_example_is_preferred() -> None:
+    """It is the one value that is known to mean something."""
+    schema = {"properties": {"url": {"type": "string", "examples": ["https://data.example.com/q3.json"]}}}
+
+    assert sample_of(schema) == {"url": "https://data.example.com/q3.json"}
+
+
+def test_an_endless_schema_ends() -> None:
+    """A type that contains itself cannot be sampled; it is not followed for ever."""
+    schema = {"$ref": "#/$defs/n", "$defs": {"n": {"properties": {"n": {"$ref": "#/$defs/n"}}, "required": ["n"]}}}
+
+    assert isinstance(sample_of(schema), dict)
+
+
+@pytest.mark.parametrize("reference", ["#/$defs/absent", "https://example.com/schema.json", "file:///etc/passwd"])
+def test_a_reference_that_leads_nowhere_is_not_followed(reference: str) -> None:
+    """And nothing is fetched."""
+    assert sample_of({"$ref": reference}) is None
+
+
+def test_without_schema_and_samples_the_documents_inputs_are_sent() -> None:
+    """What the kernel sends in its documents' own run."""
+    assert choose(OFFER, ()) == Sample("swarm", "careful", dict(DOCUMENTS_INPUTS), "documents")
+    assert choose(None, ()) == Sample("swarm", "default", dict(DOCUMENTS_INPUTS), "documents")
+
+
+def test_a_published_schema_is_used() -> None:
+    """In either shape that it is published in."""
+    schema = {"type": "object", "properties": {"n": {"const": 7}}, "required": ["n"]}
+    for published in (
+        {"schemas": {"swarm": {"input": schema}}},
+        {"handlers": [{"task_type": "swarm", "profiles": ["careful"], "input_schema": schema}]},
+    ):
+        assert choose(OFFER | published, ()) == Sample("swarm", "careful", {"n": 7}, "schema")
+
+
+def test_a_samples_file_is_read(tmp_path: Path) -> None:
+    """Type and profile may be left out: the first offered ones are meant."""
+    path = tmp_path / "samples.json"
+    path.write_text('{"samples": [{"inputs": {"a": 1}}]}')
+
+    assert choose(OFFER, read_samples(path)) == Sample("swarm", "careful", {"a": 1}, "file")
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"samples": []}', '{"samples": [{"task_type": "x"}]}'])
+def test_a_samples_file_of_another_shape_is_refused(tmp_path: Path, text: str) -> None:
+    """With the shape that is expected."""
+    path = tmp_path / "samples.json"
+    path.write_text(text)
+
+    with pytest.raises(SamplesError, match=r"samples\.json"):
+        read_samples(path)

@@ -1,0 +1,46 @@
+"""Executors that the command line's tests load by name."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, Field
+
+from executor_sdk import Executor, Refuse, TryLater
+from tests.conformance.model import ModelExecutor
+from tests.conformance.mutants import FailsAll, OwnHash
+
+
+class Ask(BaseModel):
+    """What is summed up."""
+
+    amounts: list[float] = Field(examples=[[1.5, 2.0]])
+    note: str | None = None
+
+
+class Sum(BaseModel):
+    """The total, in words."""
+
+    answer: str
+    confidence: float = 0.9
+
+
+executor = Executor(provider_family="tests", model_id="sums-1")
+
+
+@executor.execute("sum", timeout_s=5)
+def total(ask: Ask) -> Sum:
+    """Adds up amounts."""
+    if not ask.amounts:
+        raise Refuse("NO_AMOUNTS", "there is nothing to add up")
+    return Sum(answer=str(sum(ask.amounts)))
+
+
+@executor.execute("busy", profiles=("slow",))
+def busy() -> Sum:
+    """Never has time."""
+    raise TryLater("no time", after_s=1)
+
+
+stranger = ModelExecutor()
+failing = FailsAll()
+warned = OwnHash()
+not_callable = 5

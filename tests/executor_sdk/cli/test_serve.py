@@ -1,0 +1,178 @@
+"""Tests of `executor serve` as a process of its own."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http import HTTPStatus
+from pathlib import Path
+
+import httpx2
+import pytest
+from pytest_httpserver import HTTPServer
+
+from executor_sdk.cli.serve import listen_address
+from executor_sdk.cli.serving import over
+from executor_sdk.errors import DefinitionError
+from executor_sdk.settings import Settings
+
+ROOT = Path(__file__).parents[3]
+
+SERVED = "tests.executor_sdk.cli.served"
+
+
+@contextmanager
+def serving(*arguments: str, cwd: Path = ROOT, **environment: str) -> Iterator[subprocess.Popen[str]]:
+    """`executor serve` on a free port, stopped in the end."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "executor_sdk.cli", "serve", *arguments, "--listen", "127.0.0.1:0"],
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    guard = threading.Timer(60, process.kill)
+    guard.start()
+    try:
+        yield process
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=30)
+        guard.cancel()
+
+
+def said(process: subprocess.Popen[str]) -> str:
+    """The next line that the process prints."""
+    assert process.stdout is not None
+    return process.stdout.readline().strip()
+
+
+def test_it_serves_says_where_and_stops() -> None:
+    """The line comes when the executor answers, so that a script can wait for it."""
+    with serving(SERVED) as process:
+        line = said(process)
+        answer = httpx2.get(f"{line.rpartition(' ')[2]}/capabilities", trust_env=False)
+
+    assert line.startswith(f"{SERVED} is served at http://127.0.0.1:")
+    assert answer.json()["model_id"] == "sums-1"
+    assert process.returncode == 0
+
+
+def test_it_registers_with_a_kernel(httpserver: HTTPServer) -> None:
+    """Under the given name, with the address at which it is really served."""
+    httpserver.expect_request("/api/executors/add", method="POST").respond_with_json({"ok": True})
+
+    with serving(SERVED, "--register", httpserver.url_for(""), "--as", "sums", "--json") as process:
+        served, registered = json.loads(said(process)), json.loads(said(process))
+
+    assert registered["registered"] == "sums"
+    assert httpserver.log[0][0].get_json() == {"name": "sums", "base_url": served["url"], "remote": False}
+
+
+def test_a_kernel_that_refuses_is_told_and_the_executor_goes_on(httpserver: HTTPServer) -> None:
+    """The kernel's own words."""
+    httpserver.expect_request("/api/executors/add").respond_with_json(
+        {"ok": False, "error": "name is blank"}, status=HTTPStatus.UNPROCESSABLE_ENTITY
+    )
+
+    with serving(SERVED, "--register", httpserver.url_for(""), "--as", "x") as process:
+        url = said(process).rpartition(" ")[2]
+        assert process.stderr is not None
+        complaint = process.stderr.readline()
+        healthy = httpx2.get(f"{url}/health", trust_env=False).is_success
+
+    assert "refused x: 422" in complaint
+    assert "name is blank" in complaint
+    assert healthy
+
+
+def test_the_environment_sets_options() -> None:
+    """Over those of the executor; a body beyond the limit shows it."""
+    with serving(SERVED, EXECUTOR_MAX_BODY_BYTES="10") as process:
+        url = said(process).rpartition(" ")[2]
+        answer = httpx2.post(f"{url}/execute", content=b"x" * 100, trust_env=False)
+
+    assert answer.status_code == 413
+
+
+def test_it_serves_anew_when_a_source_changes(tmp_path: Path) -> None:
+    """The new program answers at the same address."""
+    source = tmp_path / "changing.py"
+    text = "from executor_sdk import Executor\nexecutor = Executor('tests', '{}')\n"
+    source.write_text(text.format("before"))
+
+    with serving("changing", "--reload", cwd=tmp_path) as process:
+        url = said(process).rpartition(" ")[2]
+        before = _model_id(url)
+        source.write_text(text.format("after-the-change"))
+        after = _until_changed(url, before)
+
+    assert (before, after) == ("before", "after-the-change")
+
+
+def test_a_port_that_is_taken_is_told() -> None:
+    """Exit code 2."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        ended = subprocess.run(
+            [sys.executable, "-m", "executor_sdk.cli", "run", SERVED, "--listen", f"127.0.0.1:{port}"],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    assert ended.returncode == 2
+    assert f"cannot listen on 127.0.0.1:{port}" in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [("0.0.0.0:80", ("0.0.0.0", 80)), ("8080", ("127.0.0.1", 8080)), ("[::1]:0", ("::1", 0)), (":9", ("127.0.0.1", 9))],
+)
+def test_an_address_to_listen_on_is_read(text: str, address: tuple[str, int]) -> None:
+    """The host may be left out."""
+    assert listen_address(text) == address
+
+
+@pytest.mark.parametrize("text", ["", "host", "host:", "1.2.3.4:port", ":70000"])
+def test_an_address_that_is_none_is_refused(text: str) -> None:
+    """Before anything is bound."""
+    with pytest.raises(argparse.ArgumentTypeError):
+        listen_address(text)
+
+
+def test_the_environment_changes_only_what_it_names() -> None:
+    """An executor keeps its author's options, and a value that cannot be read is told."""
+    own = Settings(timeout_s=7, linger_ms=5)
+
+    assert over(own, {"EXECUTOR_LINGER_MS": "9", "PATH": "/bin"}) == Settings(timeout_s=7, linger_ms=9)
+    with pytest.raises(DefinitionError):
+        over(own, {"EXECUTOR_LINGER_MS": "soon"})
+
+
+def _model_id(url: str) -> str:
+    """The model id, asked on a connection of its own, so that the server in charge answers."""
+    with httpx2.Client(trust_env=False, timeout=10) as http:
+        return str(http.get(f"{url}/capabilities").json()["model_id"])
+
+
+def _until_changed(url: str, before: str) -> str:
+    """The first other model id."""
+    give_up_s = time.monotonic() + 30
+    while time.monotonic() < give_up_s:
+        if (name := _model_id(url)) != before:
+            return name
+        time.sleep(0.05)  # between two questions; the answer is the condition
+    return before

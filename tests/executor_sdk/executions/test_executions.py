@@ -1,0 +1,466 @@
+"""Copies join, finished work replays, later attempts adopt, a dropped caller lingers, and what races does so once."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import anyio
+import pytest
+
+from executor_sdk.errors import (
+    BodyDiffersError,
+    DrainingError,
+    SaturatedError,
+    TaskCancelled,
+    TaskLostError,
+)
+from executor_sdk.executions.admission import Lane
+from executor_sdk.executions.executions import Answer, Executions, How, Plan
+from executor_sdk.executions.live import LiveWork, Observer
+from executor_sdk.executions.memory import MemoryLedger
+from executor_sdk.executions.presence import Presence
+from executor_sdk.executions.record import Ask, Keep, Outcome, State, Step, Work
+
+pytestmark = pytest.mark.anyio
+
+KEEP = Keep(count=100, total_bytes=100_000, age_ms=1_000_000)
+ANSWER = Outcome(200, b"{}")
+
+
+class Effect:
+    """A side effect that can be counted, held, and seen to stop."""
+
+    def __init__(self) -> None:
+        self.starts = 0
+        self.started = anyio.Event()
+        self.go_on = anyio.Event()
+        self.stopped = anyio.Event()
+
+    async def perform(self, live: LiveWork) -> Outcome:
+        """Count the start, wait until told to go on, and answer."""
+        self.starts += 1
+        self.started.set()
+        try:
+            await self.go_on.wait()
+        finally:
+            self.stopped.set()
+        return ANSWER
+
+
+def make_executions(
+    *, slots: int = 4, queue: int = 4, drain_s: float = 0.05, observer: Observer | None = None
+) -> Executions:
+    """Executions on an empty ledger in memory."""
+    return Executions(MemoryLedger(), slots=slots, queue=queue, keep=KEEP, drain_s=drain_s, observer=observer)
+
+
+def make_plan(
+    perform: Callable[[LiveWork], Awaitable[Outcome]], *, linger_s: float = 30.0, lane: Lane | None = None
+) -> Plan:
+    """A plan in a lane without a limit."""
+    return Plan(lane or Lane("swarm"), linger_s, perform)
+
+
+def make_ask(key: str = "exec-1", *, body: bytes = b"body", attempt: int | None = None) -> Ask:
+    """An ask, of one step if it has an attempt."""
+    return Ask(("execute", key), body, None if attempt is None else Step("step", attempt))
+
+
+async def instantly(live: LiveWork) -> Outcome:
+    """Work that ends at once."""
+    return ANSWER
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for something that other tasks bring about."""
+    with anyio.fail_after(5):
+        while not condition():  # noqa: ASYNC110 - admission has no event for a change of its queue
+            await anyio.sleep(0.001)
+
+
+async def test_five_overlapping_copies_are_one_work() -> None:
+    """All get the same answer; one opened it and four joined."""
+    executions, effect, answers = make_executions(), Effect(), list[Answer | None]()
+
+    async def ask() -> None:
+        answers.append(await executions.run(make_ask(), make_plan(effect.perform)))
+
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as group:
+            for _ in range(5):
+                group.start_soon(ask)
+            await effect.started.wait()
+            effect.go_on.set()
+
+    assert effect.starts == 1
+    assert [answer.outcome for answer in answers if answer] == [ANSWER] * 5
+    assert sorted(answer.how for answer in answers if answer) == [How.JOINED] * 4 + [How.OPENED]
+
+
+async def test_finished_work_is_replayed() -> None:
+    """A copy that comes after the end gets the recorded answer and starts nothing."""
+    executions, effect = make_executions(), Effect()
+    effect.go_on.set()
+    await executions.run(make_ask(), make_plan(effect.perform))
+
+    answer = await executions.run(make_ask(), make_plan(effect.perform))
+
+    assert answer == Answer(("execute", "exec-1"), ANSWER, How.REPLAYED)
+    assert effect.starts == 1
+
+
+async def test_a_crash_is_answered_and_replayed() -> None:
+    """What a plan raises is a 500 for everybody, whatever kind of exception it is."""
+
+    async def crash(live: LiveWork) -> Outcome:
+        raise SystemExit(3)
+
+    executions = make_executions()
+    answers = [await executions.run(make_ask(), make_plan(crash)) for _ in range(2)]
+
+    assert [(answer.outcome.status, answer.how) for answer in answers if answer] == [
+        (500, How.OPENED),
+        (500, How.REPLAYED),
+    ]
+
+
+async def test_a_cancellation_of_the_handlers_own_is_a_crash() -> None:
+    """A handler that lets an inner task's cancellation escape is answered, not lost."""
+
+    async def leak(live: LiveWork) -> Outcome:
+        raise anyio.get_cancelled_exc_class()
+
+    answer = await make_executions().run(make_ask(), make_plan(leak))
+
+    assert answer is not None
+    assert answer.outcome.status == 500
+
+
+async def test_another_body_is_refused_while_the_work_runs_and_after() -> None:
+    """The first body keeps the id."""
+    executions, effect = make_executions(), Effect()
+    async with anyio.create_task_group() as group:
+        group.start_soon(executions.run, make_ask(), make_plan(effect.perform))
+        await effect.started.wait()
+        with pytest.raises(BodyDiffersError):
+            await executions.run(make_ask(body=b"other"), make_plan(instantly))
+        effect.go_on.set()
+    with pytest.raises(BodyDiffersError):
+        await executions.run(make_ask(body=b"other"), make_plan(instantly))
+
+
+async def test_a_dropped_caller_leaves_and_the_work_goes_on() -> None:
+    """The run returns None at once; the next copy gets the answer of the same work."""
+    executions, effect, presence = make_executions(), Effect(), Presence[Work]()
+    left = list[Answer | None]()
+
+    async def ask() -> None:
+        left.append(await executions.run(make_ask(), make_plan(effect.perform), presence))
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(ask)
+        await effect.started.wait()
+        presence.leave()
+    effect.go_on.set()
+    answer = await executions.run(make_ask(), make_plan(effect.perform))
+
+    assert left == [None]
+    assert answer is not None
+    assert answer.outcome == ANSWER
+    assert effect.starts == 1
+
+
+async def test_work_that_nobody_comes_back_for_is_cancelled() -> None:
+    """After the linger time the handler is stopped, and its own execution id is told so."""
+    executions, effect, presence = make_executions(), Effect(), Presence[Work]()
+    async with anyio.create_task_group() as group:
+        group.start_soon(executions.run, make_ask(), make_plan(effect.perform, linger_s=0.02), presence)
+        await effect.started.wait()
+        presence.leave()
+    with anyio.fail_after(5):
+        await effect.stopped.wait()
+
+    with pytest.raises(TaskLostError, match="nobody asks for it any more"):
+        await executions.run(make_ask(), make_plan(instantly))
+    assert effect.starts == 1
+
+
+async def test_a_cancelled_request_leaves_like_a_dropped_caller() -> None:
+    """Cancelling the task of a request does not touch the work."""
+    executions, effect = make_executions(), Effect()
+    async with anyio.create_task_group() as group:
+        group.start_soon(executions.run, make_ask(), make_plan(effect.perform))
+        await effect.started.wait()
+        group.cancel_scope.cancel()
+    effect.go_on.set()
+
+    answer = await executions.run(make_ask(), make_plan(instantly))
+
+    assert answer is not None
+    assert answer.how in {How.JOINED, How.REPLAYED}
+    assert effect.starts == 1
+
+
+async def test_a_later_attempt_adopts_running_work() -> None:
+    """Two attempts of one step that overlap have one side effect and one answer."""
+    executions, effect, answers = make_executions(), Effect(), list[Answer | None]()
+
+    async def ask(key: str, attempt: int) -> None:
+        answers.append(
+            await executions.run(make_ask(key, body=key.encode(), attempt=attempt), make_plan(effect.perform))
+        )
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(ask, "exec-1", 1)
+        await effect.started.wait()
+        group.start_soon(ask, "exec-2", 2)
+        await anyio.wait_all_tasks_blocked()
+        effect.go_on.set()
+
+    assert effect.starts == 1
+    assert [answer.outcome for answer in answers if answer] == [ANSWER, ANSWER]
+
+
+async def test_an_attempt_after_a_sent_answer_is_new_work() -> None:
+    """Before it was sent it is adopted; afterwards the kernel has refused it and wants another."""
+    executions, effect = make_executions(), Effect()
+    effect.go_on.set()
+    await executions.run(make_ask("exec-1", attempt=1), make_plan(effect.perform))
+
+    adopted = await executions.run(make_ask("exec-2", attempt=2), make_plan(effect.perform))
+    assert adopted is not None
+    assert adopted.how is How.REPLAYED
+    await executions.answered(adopted)
+    opened = await executions.run(make_ask("exec-3", attempt=3), make_plan(effect.perform))
+
+    assert opened is not None
+    assert opened.how is How.OPENED
+    assert effect.starts == 2
+
+
+async def test_an_attempt_that_adopts_dying_work_opens_its_own() -> None:
+    """It comes while the cancelled handler still cleans up: no overlap, and no lost attempt."""
+    executions, presence = make_executions(), Presence[Work]()
+    starts, cleaning, cleaned, order = 0, anyio.Event(), anyio.Event(), list[str]()
+
+    async def perform(live: LiveWork) -> Outcome:
+        nonlocal starts
+        starts += 1
+        order.append(f"start {starts}")
+        if starts > 1:
+            return ANSWER
+        try:
+            presence.leave()
+            await anyio.sleep_forever()
+        finally:
+            with anyio.CancelScope(shield=True):
+                cleaning.set()
+                await cleaned.wait()
+            order.append("stop 1")
+        raise AssertionError
+
+    with anyio.fail_after(5):
+        await executions.run(make_ask("exec-1", attempt=1), make_plan(perform, linger_s=0.01), presence)
+        await cleaning.wait()
+        async with anyio.create_task_group() as group:
+            group.start_soon(executions.run, make_ask("exec-2", attempt=2), make_plan(perform))
+            await anyio.wait_all_tasks_blocked()
+            cleaned.set()
+
+    assert order == ["start 1", "stop 1", "start 2"]
+
+
+async def test_a_full_house_refuses_new_work_but_not_copies() -> None:
+    """Joins and replays take no slot."""
+    executions, effect = make_executions(slots=1, queue=0), Effect()
+    async with anyio.create_task_group() as group:
+        group.start_soon(executions.run, make_ask("exec-1", attempt=1), make_plan(effect.perform))
+        await effect.started.wait()
+
+        with pytest.raises(SaturatedError):
+            await executions.run(make_ask("exec-9"), make_plan(instantly))
+        group.start_soon(executions.run, make_ask("exec-1", attempt=1), make_plan(instantly))
+        group.start_soon(executions.run, make_ask("exec-2", attempt=2), make_plan(instantly))
+        await anyio.wait_all_tasks_blocked()
+        effect.go_on.set()
+
+    late = await executions.run(make_ask("exec-9"), make_plan(instantly))
+    assert late is not None
+    assert late.how is How.OPENED
+
+
+async def test_a_cancelled_queued_ask_never_starts() -> None:
+    """Cancelling what waits for a slot neither starts it nor touches what runs."""
+    executions, effect, waiting = make_executions(slots=1), Effect(), Effect()
+    async with anyio.create_task_group() as group:
+        group.start_soon(executions.run, make_ask("exec-1"), make_plan(effect.perform))
+        await effect.started.wait()
+
+        async def wait_in_vain() -> None:
+            with pytest.raises(TaskLostError, match="not needed"):
+                await executions.run(make_ask("exec-2"), make_plan(waiting.perform))
+
+        group.start_soon(wait_in_vain)
+        await until(lambda: executions.admission.waiting == 1)
+        cancelled = await executions.cancel(("execute", "exec-2"), "not needed")
+        await until(lambda: executions.admission.waiting == 0)
+        assert not effect.stopped.is_set()
+        effect.go_on.set()
+
+    assert cancelled is not None
+    assert cancelled.cancel_reason == "not needed"
+    assert (effect.starts, waiting.starts) == (1, 0)
+
+
+async def test_cancelling_one_ask_leaves_the_work_to_the_other() -> None:
+    """The cancelled one hears it at once; the other gets the answer."""
+    executions, effect, answers = make_executions(), Effect(), list[Answer | None]()
+
+    async def first() -> None:
+        with pytest.raises(TaskLostError):
+            await executions.run(make_ask("exec-1", attempt=1), make_plan(effect.perform))
+        effect.go_on.set()
+
+    async def second() -> None:
+        answers.append(await executions.run(make_ask("exec-2", attempt=2), make_plan(effect.perform)))
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(first)
+        await effect.started.wait()
+        group.start_soon(second)
+        await anyio.wait_all_tasks_blocked()
+        await executions.cancel(("execute", "exec-1"), "not needed")
+
+    assert [answer.outcome for answer in answers if answer] == [ANSWER]
+
+
+async def test_a_finish_before_the_cancel_wins() -> None:
+    """The answer that was there first is replayed; the cancel changed nothing."""
+    executions = make_executions()
+    await executions.run(make_ask(), make_plan(instantly))
+
+    work = await executions.cancel(("execute", "exec-1"), "late")
+
+    assert work is not None
+    assert work.state is State.ANSWERED
+    answer = await executions.run(make_ask(), make_plan(instantly))
+    assert answer is not None
+    assert answer.outcome == ANSWER
+
+
+async def test_a_handler_that_finishes_in_spite_of_a_cancel_is_believed() -> None:
+    """Its effect happened, so its answer is recorded."""
+    executions, started = make_executions(), anyio.Event()
+
+    async def stubborn(live: LiveWork) -> Outcome:
+        started.set()
+        try:
+            await anyio.sleep_forever()
+        except anyio.get_cancelled_exc_class():
+            pass
+        return ANSWER
+
+    async def ask() -> None:
+        with pytest.raises(TaskLostError):
+            await executions.run(make_ask("exec-1", attempt=1), make_plan(stubborn))
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(ask)
+        await started.wait()
+        await executions.cancel(("execute", "exec-1"), "not needed")
+    adopted = await executions.run(make_ask("exec-2", attempt=2), make_plan(instantly))
+
+    assert adopted is not None
+    assert adopted.how is How.REPLAYED
+
+
+async def test_progress_stops_plain_code_once_cancelled() -> None:
+    """An observer may cancel by progress: the very call that reports it raises."""
+    reached = list[float]()
+    executions = make_executions(observer=lambda key, fraction, note: "enough" if fraction >= 0.5 else None)
+
+    async def plain(live: LiveWork) -> Outcome:
+        def steps() -> None:
+            for n in range(10):
+                reached.append(n / 10)
+                live.progress(n / 10, "")
+
+        try:
+            await anyio.to_thread.run_sync(steps)
+        except TaskCancelled:
+            assert live.cancelled()
+            raise
+        return ANSWER
+
+    with pytest.raises(TaskLostError, match="enough"):
+        await executions.run(make_ask(), make_plan(plain))
+    assert reached == [0.0, 0.1, 0.2, 0.3, 0.4, 0.5]
+
+
+async def test_draining_opens_nothing_but_answers_who_waits() -> None:
+    """Running work ends in its time, copies and replays are served, new work is refused."""
+    executions, effect, answers = make_executions(drain_s=5), Effect(), list[Answer | None]()
+
+    async def copy() -> None:
+        answers.append(await executions.run(make_ask(), make_plan(effect.perform)))
+
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as group:
+            group.start_soon(copy)
+            await effect.started.wait()
+            group.start_soon(executions.drain)
+            await until(lambda: executions.draining)
+            group.start_soon(copy)
+            with pytest.raises(DrainingError):
+                await executions.run(make_ask("exec-9"), make_plan(instantly))
+            effect.go_on.set()
+        replayed = await executions.run(make_ask(), make_plan(instantly))
+
+    assert [answer.outcome for answer in (*answers, replayed) if answer] == [ANSWER] * 3
+
+
+async def test_what_a_drain_cuts_is_lost_not_failed() -> None:
+    """The caller is told to ask again with a new attempt."""
+    executions, effect = make_executions(drain_s=0.01), Effect()
+
+    async def ask() -> None:
+        with pytest.raises(TaskLostError) as lost:
+            await executions.run(make_ask(), make_plan(effect.perform))
+        assert lost.value.details == {"state": "LOST", "reason": "the executor shut down"}
+
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as group:
+            group.start_soon(ask)
+            await effect.started.wait()
+            await executions.drain()
+
+    assert effect.stopped.is_set()
+
+
+async def test_finished_work_is_forgotten_within_bounds() -> None:
+    """A long life keeps no more than the settings say."""
+    ledger = MemoryLedger()
+    executions = Executions(ledger, slots=4, queue=4, keep=Keep(count=10, total_bytes=10_000, age_ms=1_000_000))
+
+    for number in range(128):
+        await executions.run(make_ask(f"exec-{number}"), make_plan(instantly))
+
+    assert len(await ledger.page("", 1_000)) == 10
+
+
+async def test_lanes_bound_one_handler_and_do_not_hold_up_others() -> None:
+    """A handler at its limit waits while another one's work passes it in the queue."""
+    executions, effect, lane = make_executions(slots=2), Effect(), Lane("slow", 1)
+    async with anyio.create_task_group() as group:
+        group.start_soon(executions.run, make_ask("exec-1"), make_plan(effect.perform, lane=lane))
+        await effect.started.wait()
+        group.start_soon(executions.run, make_ask("exec-2"), make_plan(effect.perform, lane=lane))
+        await until(lambda: executions.admission.waiting == 1)
+
+        passed = await executions.run(make_ask("exec-3"), make_plan(instantly, lane=Lane("fast")))
+        assert passed is not None
+        assert effect.starts == 1
+        effect.go_on.set()
+
+    assert effect.starts == 2
+    assert (executions.admission.running, executions.admission.waiting) == (0, 0)

@@ -1,0 +1,196 @@
+"""The executor object: a whole ASGI application, served alone or mounted, one task type or many."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from starlette.applications import Starlette
+from starlette.routing import Mount
+
+from executor_sdk import Candidate, Executor, ExecutorClient, Task, Verdict, in_process
+from executor_sdk.errors import UnknownTaskTypeError
+from executor_sdk.protocol.digests import content_digest
+from executor_sdk.protocol.requests import candidate, execute_request, sample_contract, verify_request
+from executor_sdk.testing.server import NotStartedError, serve
+
+
+def an_executor(**options: Any) -> Executor:
+    """An executor with two task types and three profiles."""
+    executor = Executor("acme", "m-1", **options)
+
+    @executor.execute
+    async def swarm(inputs: dict[str, Any]) -> dict[str, Any]:
+        """Answers by the default profile.
+
+        And says no more in its first line.
+        """
+        return {"answer": "swarm"}
+
+    @executor.execute("swarm", profiles=("fast", "cheap"), max_concurrency=2)
+    def hurried(inputs: dict[str, Any]) -> dict[str, Any]:
+        return {"answer": "hurried"}
+
+    @executor.execute("report", timeout_s=90)
+    def report(inputs: dict[str, Any]) -> dict[str, Any]:
+        return {"answer": "report"}
+
+    return executor
+
+
+def body(task_type: str = "swarm", profile: str = "default") -> dict[str, Any]:
+    """A request to execute."""
+    contract = sample_contract(task_id="t", task_type=task_type, inputs={}, expiry_ms=2**41)
+    return execute_request(contract, execution_id=f"exec-{task_type}-{profile}", profile=profile)
+
+
+def test_each_task_type_and_profile_has_its_function() -> None:
+    """Others are refused for good, with what there is."""
+    with in_process(an_executor()) as rt:
+        assert rt.execute({}, task_type="swarm").output == {"answer": "swarm"}
+        assert rt.execute({}, task_type="swarm", profile="cheap").output == {"answer": "hurried"}
+        assert rt.execute({}, task_type="report").output == {"answer": "report"}
+        with pytest.raises(UnknownTaskTypeError, match="no handler takes task type 'other'; there is swarm, report"):
+            rt.execute({}, task_type="other")
+        with pytest.raises(UnknownTaskTypeError, match="no profile 'slow'; there is default, fast, cheap"):
+            rt.execute({}, task_type="swarm", profile="slow")
+
+
+def test_capabilities_say_what_the_contract_wants_first() -> None:
+    """And describe every handler."""
+    with in_process(an_executor()) as rt:
+        said = rt.capabilities()
+
+    assert list(said)[:4] == ["task_types", "profiles", "provider_family", "model_id"]
+    assert said["task_types"] == ["swarm", "report"]
+    assert said["profiles"] == ["default", "fast", "cheap"]
+    assert said["handlers"][0]["description"] == "Answers by the default profile."
+    assert [(one["timeout_s"], one["max_concurrency"]) for one in said["handlers"]] == [(25, None), (25, 2), (90, None)]
+
+
+@pytest.mark.anyio
+async def test_it_works_mounted_where_no_lifespan_reaches_it() -> None:
+    """The first request starts what a server would have started."""
+    app = Starlette(routes=[Mount("/executors/acme", an_executor())])
+    async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app)) as http:
+        client = ExecutorClient("http://host/executors/acme", http=http)
+        await client.health()
+        answer = await client.execute(body())
+
+    assert answer["candidate_output"] == {"answer": "swarm"}
+
+
+def test_it_can_be_served_again_after_it_was_stopped() -> None:
+    """Each time with a fresh ledger, threads and slots."""
+    executor = an_executor()
+    for _ in range(2):
+        with serve(executor) as served:
+            first = httpx2.post(f"{served.url}/execute", json=body())
+            again = httpx2.post(f"{served.url}/execute", json=body())
+        assert first.status_code == 200
+        assert first.content == again.content
+        assert "executor-replayed" not in first.headers
+        assert again.headers["executor-replayed"] == "true"
+
+
+def test_health_is_the_authors_word() -> None:
+    """True, False, details, or an exception."""
+    answers: list[Any] = [True, None, {"model": "loaded"}, False, {"status": "loading"}, {"x": float("nan")}]
+    executor = an_executor()
+
+    @executor.health
+    def check() -> Any:
+        if not answers:
+            raise ConnectionError
+        return answers.pop(0)
+
+    with serve(executor) as served:
+        got = [httpx2.get(f"{served.url}/health") for _ in range(7)]
+
+    assert [answer.status_code for answer in got] == [200, 200, 200, 503, 503, 503, 503]
+    assert got[2].json()["model"] == "loaded"
+    assert got[0].json()["status"] == "ok"
+
+
+def test_settings_reach_their_places(tmp_path: Path) -> None:
+    """Artifacts in a folder, files under a root, and a body that is too large."""
+    (tmp_path / "sales.csv").write_bytes(b"rows")
+    executor = Executor("acme", "m-1", artifacts_dir=tmp_path / "kept", file_roots=(tmp_path,), max_body_bytes=4000)
+
+    @executor.execute
+    async def copy(inputs: dict[str, Any], task: Task) -> dict[str, Any]:
+        task.artifact(await task.fetch(inputs["url"]), "text/csv")
+        return {"answer": "copied"}
+
+    request = body()
+    request["inputs"] = {"url": f"file://{tmp_path}/sales.csv"}
+    with serve(executor) as served:
+        answer = httpx2.post(f"{served.url}/execute", json=request)
+        large = httpx2.post(f"{served.url}/execute", json={**request, "fill": "x" * 4000})
+
+    assert answer.status_code == 200
+    assert answer.json()["evidence_refs"][0]["digest"] == content_digest(b"rows")
+    assert [path.read_bytes() for path in (tmp_path / "kept").rglob("*") if path.is_file()] == [b"rows"]
+    assert large.status_code == 413
+
+
+def test_an_application_that_does_not_start_is_told() -> None:
+    """Instead of waiting for it."""
+
+    async def broken(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await send({"type": "lifespan.startup.failed", "message": "no model"})
+
+    with pytest.raises(NotStartedError), serve(broken, lifespan="on", log_level="critical"):
+        pass
+
+
+def test_a_ledger_in_a_file_remembers_across_restarts(tmp_path: Path) -> None:
+    """The same execution id is answered with the same bytes by another process too."""
+    answers = []
+    for _ in range(2):
+        with serve(an_executor(ledger=tmp_path / "ledger.db")) as served:
+            answers.append(httpx2.post(f"{served.url}/execute", json=body()))
+
+    assert answers[0].content == answers[1].content
+    assert answers[1].headers["executor-replayed"] == "true"
+
+
+def test_a_verifier_reads_what_its_executor_kept() -> None:
+    """By the reference, and by the URI in it."""
+    executor = Executor("acme", "m-1")
+    read: list[bytes] = []
+
+    @executor.execute
+    def produce(task: Task) -> dict[str, Any]:
+        task.artifact(b"rows", "text/csv")
+        return {"answer": "kept"}
+
+    @executor.verify
+    async def holds(found: Candidate[dict[str, Any]]) -> Verdict:
+        [ref] = found.evidence_refs
+        read.extend([await found.fetch(ref), await found.fetch(ref.uri)])
+        return Verdict.passed()
+
+    request = body()
+    with serve(executor) as served:
+        answer = httpx2.post(f"{served.url}/execute", json=request).json()
+        contract = request["task_contract"]
+        judged = httpx2.post(
+            f"{served.url}/verify",
+            json=verify_request(
+                candidate(
+                    execution_id=request["execution_id"],
+                    output=answer["candidate_output"],
+                    output_ref=answer["evidence_refs"][0],
+                    evidence_refs=answer["evidence_refs"],
+                ),
+                output_schema=contract["output_schema"],
+                policy=contract["acceptance"]["verifier_policy"],
+            ),
+        ).json()
+
+    assert judged["verification_status"] == "passed"
+    assert read == [b"rows", b"rows"]

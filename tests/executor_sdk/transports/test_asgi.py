@@ -1,0 +1,295 @@
+"""The four endpoints on a real server: bounds on what comes in, one shape for what goes out, an eye on who hangs up."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import anyio
+import httpx2
+import orjson
+import pytest
+from starlette.applications import Starlette
+from starlette.routing import Mount
+
+from executor_sdk.authoring.task import Task
+from executor_sdk.errors import TryLater
+from executor_sdk.executor import Executor
+from executor_sdk.protocol.requests import execute_request, sample_contract
+from executor_sdk.testing.server import Served, serve
+from executor_sdk.transports.asgi.disconnects import WATCH_AFTER_S
+
+WAIT_S = 5
+
+
+def make_body(
+    execution_id: str = "exec-p-1", *, prompt: str = "hello", task_type: str = "swarm", attempt: int = 1
+) -> bytes:
+    """The body of `POST /execute` for one attempt at a run step."""
+    inputs = {"agent_id": "a", "prompt": prompt}
+    task_id = f"run-r-a-{attempt}"
+    contract = sample_contract(task_id=task_id, task_type=task_type, inputs=inputs, expiry_ms=9_999_999_999_999)
+    return orjson.dumps(execute_request(contract, execution_id=execution_id))
+
+
+class Hold:
+    """An executor whose handler waits until it is told to go on, and tells when it started and stopped."""
+
+    def __init__(self, **options: Any) -> None:
+        self.started, self.stopped = threading.Semaphore(0), threading.Semaphore(0)
+        self.go_on = threading.Event()
+        self.executor = Executor(provider_family="test", model_id="hold-1", **options)
+
+        @self.executor.execute("swarm")
+        async def hold(inputs: dict[str, Any], task: Task) -> dict[str, Any]:
+            self.started.release()
+            try:
+                while not self.go_on.is_set():  # noqa: ASYNC110 - a flag of another thread
+                    await anyio.sleep(0.002)
+            finally:
+                self.stopped.release()
+            return {"answer": inputs["prompt"]}
+
+
+@pytest.fixture
+def served() -> Iterator[Served]:
+    """An executor that answers at once, with small limits."""
+    executor = Executor(provider_family="test", model_id="quick-1", max_body_bytes=20_000, body_timeout_s=0.2)
+
+    @executor.execute("swarm")
+    def quick(inputs: dict[str, Any], task: Task) -> dict[str, Any]:
+        if inputs["prompt"] == "later":
+            raise TryLater("not now", after_s=2.5)
+        return {"answer": inputs["prompt"]} if inputs["prompt"] != "wrong" else {"answer": 1}
+
+    with serve(executor) as server:
+        yield server
+
+
+@contextmanager
+def hung_up_on(server: Served, body: bytes, started: threading.Semaphore) -> Iterator[None]:
+    """A caller that sends `body`, waits for the handler to start, and hangs up."""
+    with socket.create_connection(("127.0.0.1", server.port)) as connection:
+        head = f"POST /execute HTTP/1.1\r\nhost: x\r\ncontent-length: {len(body)}\r\n\r\n"
+        connection.sendall(head.encode() + body)
+        assert started.acquire(timeout=WAIT_S)
+        # Callers hang up after seconds; only within the first milliseconds nobody watches.
+        time.sleep(10 * WATCH_AFTER_S)
+    yield
+
+
+def error_of(response: httpx2.Response) -> dict[str, Any]:
+    """The error in a body, which must have the one shape."""
+    assert response.headers["content-type"] == "application/json"
+    error: dict[str, Any] = response.json()["error"]
+    assert list(error)[:2] == ["code", "message"]
+    assert error["retryable"] is (response.status_code >= 500)
+    return error
+
+
+def test_an_answer_has_the_three_fields(served: Served) -> None:
+    """The contract's answer, in its order."""
+    response = httpx2.post(f"{served.url}/execute", content=make_body())
+
+    assert response.status_code == 200
+    assert response.json() == {"candidate_output": {"answer": "hello"}, "evidence_inline": [], "evidence_refs": []}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "code"),
+    [
+        ("GET", "/execute", 405, "METHOD_NOT_ALLOWED"),
+        ("POST", "/health", 405, "METHOD_NOT_ALLOWED"),
+        ("DELETE", "/capabilities", 405, "METHOD_NOT_ALLOWED"),
+        ("GET", "/nothing", 404, "NOT_FOUND"),
+        ("POST", "/execute/", 404, "NOT_FOUND"),
+    ],
+)
+def test_wrong_paths_and_methods_are_told_in_json(
+    served: Served, method: str, path: str, status: int, code: str
+) -> None:
+    """No plain text, whatever is asked."""
+    response = httpx2.request(method, served.url + path)
+
+    assert response.status_code == status
+    assert error_of(response)["code"] == code
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code"),
+    [
+        (b"{", 400, "MALFORMED_REQUEST"),
+        (b"", 400, "MALFORMED_REQUEST"),
+        (b"[]", 400, "MALFORMED_REQUEST"),
+        (b"[" * 200 + b"]" * 200, 400, "MALFORMED_REQUEST"),
+        (b'{"task_id": 1}', 400, "MALFORMED_REQUEST"),
+        (make_body(" "), 400, "MALFORMED_REQUEST"),
+        (make_body("x" * 600), 400, "MALFORMED_REQUEST"),
+        (make_body(task_type="unknown"), 404, "UNKNOWN_TASK_TYPE"),
+        (b" " * 20_001, 413, "BODY_TOO_LARGE"),
+        (make_body(prompt="wrong"), 500, "INVALID_OUTPUT"),
+        (make_body(prompt="later"), 503, "TRY_LATER"),
+    ],
+)
+def test_bad_requests_get_a_status_and_a_sentence(served: Served, body: bytes, status: int, code: str) -> None:
+    """4xx is final for a kernel, 5xx is not."""
+    response = httpx2.post(f"{served.url}/execute", content=body)
+
+    assert response.status_code == status
+    assert error_of(response)["code"] == code
+
+
+@pytest.mark.parametrize("body", [b"{", b"{}", b'{"candidate": {}}'])
+def test_bad_verify_requests_are_refused(served: Served, body: bytes) -> None:
+    """The same for `/verify`."""
+    response = httpx2.post(f"{served.url}/verify", content=body)
+
+    assert response.status_code == 400
+    assert error_of(response)["code"] == "MALFORMED_REQUEST"
+
+
+def test_try_later_says_when(served: Served) -> None:
+    """In whole seconds, rounded up; a replay says it again."""
+    responses = [httpx2.post(f"{served.url}/execute", content=make_body(prompt="later")) for _ in range(2)]
+
+    assert [response.headers["retry-after"] for response in responses] == ["3", "3"]
+    assert responses[1].headers["executor-replayed"] == "true"
+
+
+def test_an_execution_id_means_one_body(served: Served) -> None:
+    """Another body is 409, the same one re-encoded by a gateway is a replay."""
+    httpx2.post(f"{served.url}/execute", content=make_body())
+
+    other = httpx2.post(f"{served.url}/execute", content=make_body(prompt="other"))
+    spaced = httpx2.post(
+        f"{served.url}/execute", content=orjson.dumps(orjson.loads(make_body()), option=orjson.OPT_INDENT_2)
+    )
+
+    assert other.status_code == 409
+    assert error_of(other)["code"] == "BODY_DIFFERS"
+    assert spaced.headers["executor-replayed"] == "true"
+
+
+def test_reports_answer_get_and_head(served: Served) -> None:
+    """Health and capabilities; a HEAD has no body."""
+    health = httpx2.get(f"{served.url}/health")
+    capabilities = httpx2.get(f"{served.url}/capabilities").json()
+
+    assert health.json()["status"] == "ok"
+    assert {"task_types", "profiles", "provider_family", "model_id"} <= set(capabilities)
+    assert httpx2.head(f"{served.url}/health").content == b""
+
+
+def test_a_body_that_says_it_is_too_large_is_refused_unread(served: Served) -> None:
+    """The connection is closed, because the body may still be on its way."""
+    with socket.create_connection(("127.0.0.1", served.port), timeout=WAIT_S) as connection:
+        connection.sendall(b"POST /execute HTTP/1.1\r\nhost: x\r\ncontent-length: 99999999\r\n\r\n")
+        answer = read_all(connection)
+
+    assert answer.startswith(b"HTTP/1.1 413")
+    assert b"connection: close" in answer
+
+
+@pytest.mark.parametrize("sent", [b"", b"{"])
+def test_a_stalled_body_is_given_up(served: Served, sent: bytes) -> None:
+    """503 and not 4xx: the network was slow, the task is as good as before."""
+    with socket.create_connection(("127.0.0.1", served.port), timeout=WAIT_S) as connection:
+        connection.sendall(b"POST /execute HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n" + sent)
+        answer = read_all(connection)
+
+    assert answer.startswith(b"HTTP/1.1 503")
+    assert b"BODY_STALLED" in answer
+
+
+def test_a_caller_that_hangs_up_comes_back_to_the_same_work() -> None:
+    """The work lingers; the copy brings its answer."""
+    hold = Hold()
+    with serve(hold.executor) as server, hung_up_on(server, make_body(), hold.started):
+        hold.go_on.set()
+        response = httpx2.post(f"{server.url}/execute", content=make_body())
+
+        assert response.json()["candidate_output"] == {"answer": "hello"}
+        assert not hold.started.acquire(blocking=False)
+
+
+def test_an_answer_that_nobody_heard_goes_to_the_next_attempt() -> None:
+    """The work ends while no caller is there; the attempt after the one that heard the answer is new work."""
+    hold = Hold()
+    with serve(hold.executor) as server, hung_up_on(server, make_body(), hold.started):
+        hold.go_on.set()
+        assert hold.stopped.acquire(timeout=WAIT_S)
+
+        heard = httpx2.post(f"{server.url}/execute", content=make_body("exec-p-2", attempt=2))
+        assert not hold.started.acquire(blocking=False)
+        anew = httpx2.post(f"{server.url}/execute", content=make_body("exec-p-3", attempt=3))
+
+        assert heard.json()["candidate_output"] == {"answer": "hello"}
+        assert anew.json() == heard.json()
+        assert hold.started.acquire(blocking=False)
+
+
+def test_work_is_cancelled_when_nobody_comes_back() -> None:
+    """After the linger time the handler is stopped; the same execution id hears it and may be attempted anew."""
+    hold = Hold(linger_ms=50)
+    with serve(hold.executor) as server, hung_up_on(server, make_body(), hold.started):
+        assert hold.stopped.acquire(timeout=WAIT_S)
+        hold.go_on.set()
+        lost = httpx2.post(f"{server.url}/execute", content=make_body())
+        again = httpx2.post(f"{server.url}/execute", content=make_body("exec-p-2", attempt=2))
+
+        assert lost.status_code == 503
+        assert error_of(lost)["code"] == "TASK_LOST"
+        assert again.json()["candidate_output"] == {"answer": "hello"}
+
+
+def test_a_full_house_says_503_and_when_to_come_back() -> None:
+    """Never 429, which kernels take as final; health stays well, because copies need no slot."""
+    hold = Hold(max_concurrency=1, max_queued=0)
+    with serve(hold.executor) as server, hung_up_on(server, make_body(), hold.started):
+        refused = httpx2.post(f"{server.url}/execute", content=make_body("exec-p-2", prompt="other"))
+
+        assert refused.status_code == 503
+        assert error_of(refused)["code"] == "SATURATED"
+        assert refused.headers["retry-after"] == "1"
+        health = httpx2.get(f"{server.url}/health")
+        assert (health.status_code, health.json()["running"]) == (200, 1)
+        hold.go_on.set()
+
+
+def test_a_stopping_server_cuts_what_does_not_end() -> None:
+    """The drain has its time, then handlers are stopped, and the server goes down."""
+    hold = Hold(drain_s=0.05)
+    began = time.monotonic()
+    with serve(hold.executor) as server, hung_up_on(server, make_body(), hold.started):
+        pass
+
+    assert hold.stopped.acquire(timeout=WAIT_S)
+    assert time.monotonic() - began < WAIT_S
+
+
+def test_a_mounted_executor_needs_no_lifespan() -> None:
+    """Mounted applications never hear of the server's start."""
+    executor = Executor(provider_family="test", model_id="mounted-1")
+
+    @executor.execute("swarm")
+    async def quick(inputs: dict[str, Any]) -> dict[str, Any]:
+        return {"answer": inputs["prompt"]}
+
+    with serve(Starlette(routes=[Mount("/agents", executor)])) as server:
+        response = httpx2.post(f"{server.url}/agents/execute", content=make_body())
+        missing = httpx2.get(f"{server.url}/agents/nothing")
+
+    assert response.json()["candidate_output"] == {"answer": "hello"}
+    assert error_of(missing)["code"] == "NOT_FOUND"
+
+
+def read_all(connection: socket.socket) -> bytes:
+    """Everything until the other side closes."""
+    received = b""
+    while chunk := connection.recv(65_536):
+        received += chunk
+    return received

@@ -1,0 +1,1 @@
+"""The reference executors: what they compute, what they answer, and that they conform."""

@@ -1,0 +1,1 @@
+"""Tests of the project templates: bake, install, run what was baked."""
