@@ -1,0 +1,183 @@
+"""The error tree of the kernel.
+
+Each class takes facts and writes its own sentence: the kernel's where a recording has one.
+
+    KernelError
+    ├── MalformedRequestError 400   BodyTooLargeError 413   UnavailableError 503
+    ├── NotFoundError         404   RunNotFoundError, StepNotFoundError, ExecutorNotFoundError
+    ├── ConflictError         409   RunExistsError, IllegalTransitionError, LeaseLostError
+    ├── InvalidSpecError      422
+    ├── StepFailedError             an attempt at a step failed; never on the wire
+    ├── StoreError            500   every driver error, newer schema, a closed store
+    └── LogError              500   BrokenLogError, BadSignatureError, InvalidEventError
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from executor_sdk.protocol.plain import Json
+
+
+class KernelError(Exception):
+    """Something about this kernel went wrong."""
+
+    #: HTTP status of the answer.
+    status_code: ClassVar[int] = 500
+    #: Stable machine-readable name.
+    code: ClassVar[str] = "KERNEL_ERROR"
+
+    def __init__(self, sentence: str | None = None, *, details: Json = None) -> None:
+        self.sentence = sentence or (type(self).__doc__ or type(self).__name__).strip().splitlines()[0]
+        self.details = details
+        super().__init__(self.sentence)
+
+
+class MalformedRequestError(KernelError):
+    """The request is not what this call takes."""
+
+    status_code = 400
+    code = "MALFORMED_REQUEST"
+
+
+class BodyTooLargeError(KernelError):
+    """The request body is larger than this kernel takes."""
+
+    status_code = 413
+    code = "BODY_TOO_LARGE"
+
+    def __init__(self, max_bytes: int) -> None:
+        super().__init__(f"request body is larger than {max_bytes} bytes")
+
+
+class UnavailableError(KernelError):
+    """This cannot be done now; ask again later."""
+
+    status_code = 503
+    code = "UNAVAILABLE"
+
+
+class NotFoundError(KernelError):
+    """There is nothing of this name."""
+
+    status_code = 404
+    code = "NOT_FOUND"
+
+
+class RunNotFoundError(NotFoundError):
+    """No run has this id."""
+
+    code = "RUN_NOT_FOUND"
+
+    def __init__(self, run_id: str) -> None:
+        super().__init__(f"run not found: {run_id}")
+
+
+class StepNotFoundError(NotFoundError):
+    """No step has this id."""
+
+    code = "STEP_NOT_FOUND"
+
+    def __init__(self, step_id: str) -> None:
+        super().__init__(f"step not found: {step_id}")
+
+
+class ExecutorNotFoundError(NotFoundError):
+    """No executor is registered under this name."""
+
+    code = "EXECUTOR_NOT_FOUND"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"executor not found: {name}")
+
+
+class ConflictError(KernelError):
+    """The state of things does not allow this."""
+
+    status_code = 409
+    code = "CONFLICT"
+
+
+class RunExistsError(ConflictError):
+    """A run of this id is there already."""
+
+    code = "RUN_EXISTS"
+
+    def __init__(self, run_id: str) -> None:
+        super().__init__(f"run already exists: {run_id}; choose another run_id")
+
+
+class IllegalTransitionError(ConflictError):
+    """A run or task in this state cannot do that."""
+
+    code = "ILLEGAL_TRANSITION"
+
+
+class LeaseLostError(ConflictError):
+    """The step is held under another lease now; whoever lost it writes nothing."""
+
+    code = "LEASE_LOST"
+
+    def __init__(self, step_id: str, lease_id: str) -> None:
+        super().__init__(f"lease {lease_id} of step {step_id} is lost")
+
+
+class InvalidSpecError(KernelError):
+    """The run specification breaks a rule; `details` names the fields."""
+
+    status_code = 422
+    code = "INVALID_SPEC"
+
+    def __init__(self, sentence: str, fields: Sequence[Json] = ()) -> None:
+        super().__init__(sentence, details=list(fields) or None)
+
+
+class StepFailedError(KernelError):
+    """An attempt at a step failed; `final` when no further attempt can help."""
+
+    code = "STEP_FAILED"
+
+    def __init__(self, sentence: str, *, final: bool = False) -> None:
+        super().__init__(sentence)
+        self.final = final
+
+
+class StoreError(KernelError):
+    """The store could not do it."""
+
+    code = "STORE_ERROR"
+
+
+class LogError(KernelError):
+    """The event log cannot be trusted."""
+
+    code = "LOG_ERROR"
+
+
+class BrokenLogError(LogError):
+    """An event in the log is not what was signed, or cannot follow the ones before it."""
+
+    code = "BROKEN_LOG"
+
+    def __init__(self, seq: int, event_id: str, reason: str) -> None:
+        super().__init__(f"event {seq} ({event_id}) is broken: {reason}")
+        self.seq = seq
+        self.event_id = event_id
+        self.reason = reason
+
+
+class BadSignatureError(BrokenLogError):
+    """The signature of an event is not its author's."""
+
+    code = "BAD_SIGNATURE"
+
+
+class InvalidEventError(LogError):
+    """An event that must not be appended: it breaks a rule of the task's life."""
+
+    code = "INVALID_EVENT"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"invalid event: {reason}")
+        self.reason = reason

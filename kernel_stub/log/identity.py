@@ -1,0 +1,79 @@
+"""The node's identity: an Ed25519 key from a seed file that only its owner can read."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+
+from nacl.exceptions import BadSignatureError as NaClBadSignatureError
+from nacl.signing import SigningKey, VerifyKey
+
+from kernel_stub.errors import LogError
+
+_SEED_BYTES = 32
+
+
+class Identity:
+    """A node that can sign; `node_id` is the hex of its public key."""
+
+    def __init__(self, seed: bytes) -> None:
+        self._key = SigningKey(seed)
+        self.node_id = self._key.verify_key.encode().hex()
+
+    def sign(self, message: bytes) -> str:
+        """The hex Ed25519 signature of `message`; the same message always gives the same signature."""
+        return self._key.sign(message).signature.hex()
+
+
+def load_or_create(seed_path: Path) -> Identity:
+    """The identity of this state directory; made at the first start, whichever process comes first.
+
+    Raises:
+        LogError: the seed file is not 64 hex digits.
+    """
+    if not seed_path.exists():
+        _create(seed_path)
+    try:
+        seed = bytes.fromhex(seed_path.read_text(encoding="ascii").strip())
+    except ValueError:
+        raise LogError(f"{seed_path} is not a seed: it must hold 64 hex digits") from None
+    if len(seed) != _SEED_BYTES:
+        raise LogError(f"{seed_path} is not a seed: it must hold 64 hex digits")
+    return Identity(seed)
+
+
+def is_signed_by(node_id: str, message: bytes, signature_hex: str) -> bool:
+    """Whether `signature_hex` is the signature of `message` by the node."""
+    try:
+        VerifyKey(bytes.fromhex(node_id)).verify(message, bytes.fromhex(signature_hex))
+    except (ValueError, TypeError, NaClBadSignatureError):
+        return False
+    return True
+
+
+def _create(seed_path: Path) -> None:
+    """Write the seed beside its place, then link it there: no reader sees half a file, and the first process wins."""
+    seed_path.parent.mkdir(parents=True, exist_ok=True)
+    draft = seed_path.with_name(f"{seed_path.name}.{secrets.token_hex(8)}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.write(secrets.token_hex(_SEED_BYTES))
+            file.flush()
+            os.fsync(file.fileno())
+        _link(draft, seed_path)
+    finally:
+        draft.unlink()
+
+
+def _link(draft: Path, seed_path: Path) -> None:
+    try:
+        os.link(draft, seed_path)
+    except FileExistsError:
+        return
+    directory = os.open(seed_path.parent, os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)

@@ -1,0 +1,274 @@
+"""An attempt at a step: committed before every call, so that whoever resumes it sends the same bytes.
+
+    T2 open      task created and claimed, the request's bytes      then POST /execute
+    T3 propose   candidate proposed, the verify request's bytes     then POST /verify
+    T4 settle    verdict, vote, decision; the step ended; the last step ends the run's round
+
+T1, the claim, is the worker's. Each transaction is fenced by the lease: a late worker writes nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Final
+
+import orjson
+
+from executor_sdk.client.executor_client import ExecutorClient
+from executor_sdk.policies.candidates import proposal_breaches
+from executor_sdk.policies.contracts import contract_breaches
+from executor_sdk.policies.verdicts import verdict_breaches
+from executor_sdk.protocol import requests
+from executor_sdk.protocol.canonical import declared_bytes, sorted_bytes
+from executor_sdk.protocol.digests import evidence_ref
+from executor_sdk.protocol.plain import Json
+from executor_sdk.protocol.wire import Capabilities, PolicyBinding, VerifyAnswer, derived_status, view
+from kernel_stub.errors import (
+    ExecutorNotFoundError,
+    InvalidEventError,
+    LeaseLostError,
+    StepFailedError,
+    StoreError,
+)
+from kernel_stub.fleet.clients import Clients
+from kernel_stub.fleet.registry import Registry
+from kernel_stub.log.identity import Identity
+from kernel_stub.rules import run as run_rules
+from kernel_stub.rules.contract import step_contract
+from kernel_stub.rules.records import Attempt, Change, Phase, Run, Step
+from kernel_stub.rules.result import step_result
+from kernel_stub.rules.states import StepState
+from kernel_stub.rules.task import Claim, Command, Create, Propose, decide_all, fold, life_of_a_verdict
+from kernel_stub.runs import calls
+from kernel_stub.runs.probing import Probes
+from kernel_stub.settings import KernelSettings
+from kernel_stub.store.port import Store
+
+_log: Final = logging.getLogger("kernel_stub.runs")
+
+#: Runs whose verifiers stay known.
+_KNOWN_RUNS: Final = 64
+
+
+def no_failpoint(_: str) -> None:
+    """Where tests kill the process, everybody else goes on."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """A step in hand: what was claimed, under which lease, and the client to its executor."""
+
+    run: Run
+    step: Step
+    lease_id: str
+    client: ExecutorClient
+
+
+class Attempts:
+    """Carries claimed steps through their attempts; one for all steps of a worker."""
+
+    def __init__(
+        self,
+        store: Store,
+        registry: Registry,
+        clients: Clients,
+        signer: Identity,
+        settings: KernelSettings,
+        *,
+        clock: Callable[[], int],
+        failpoint: Callable[[str], None] = no_failpoint,
+    ) -> None:
+        self._store = store
+        self._registry = registry
+        self._clients = clients
+        self._signer = signer
+        self._clock = clock
+        self._failpoint = failpoint
+        self._probes = Probes(settings.probe_ttl_ms, clock)
+        self._verifiers: dict[str, dict[str, str]] = {}
+
+    async def run(self, claimed: StepState) -> None:
+        """Take the step from where its attempt stands to its settlement, or to the failure of this attempt."""
+        step = claimed.step
+        try:
+            await self._go(claimed)
+        except LeaseLostError as lost:
+            _log.info("let go of a step: %s", lost)
+        except StoreError:
+            # Nothing was written. The lease runs out, and the attempt is resumed with the same bytes.
+            _log.exception("store failed in an attempt at step %s", step.step_id)
+        except StepFailedError as failed:
+            await self._fail(step, failed.sentence, final=failed.final)
+        except (ExecutorNotFoundError, InvalidEventError) as error:
+            await self._fail(step, error.sentence, final=False)
+        except Exception as error:  # noqa: BLE001 - a step must end, whatever is wrong with it
+            _log.exception("attempt at step %s broke", step.step_id)
+            await self._fail(step, f"kernel failure: {type(error).__name__}: {error}", final=False)
+
+    async def abandon(self, step: Step) -> None:
+        """End a step whose call was cut because its run is being cancelled; nothing happens to any other."""
+        now_ms, lease_id = self._clock(), step.lease_id or ""
+        try:
+            await self._store.change_step(step.step_id, lambda state: run_rules.abandon(state, lease_id, now_ms))
+        except (LeaseLostError, StoreError) as error:
+            _log.info("let go of a step: %s", error)
+
+    async def _go(self, claimed: StepState) -> None:
+        attempt = claimed.attempt
+        if attempt is None or claimed.step.lease_id is None:
+            raise LeaseLostError(claimed.step.step_id, "none")
+        client = await self._client(claimed.step.executor)
+        held = _Held(claimed.run, claimed.step, claimed.step.lease_id, client)
+        if attempt.phase is Phase.PROBING:
+            attempt = await self._open(held, attempt)
+        if attempt.phase is Phase.EXECUTING:
+            attempt = await self._propose(held, attempt)
+        if attempt.phase is Phase.VERIFYING:
+            await self._settle(held, attempt)
+
+    async def _open(self, held: _Held, attempt: Attempt) -> Attempt:
+        """T2: create and claim the task, and commit the request."""
+        step = held.step
+        if step.profile not in (await self._capabilities(held.client)).profiles:
+            raise StepFailedError(f"profile '{step.profile}' not supported by executor '{step.executor}'")
+        now_ms = self._clock()
+        contract = step_contract(held.run, step, task_id=attempt.task_id, now_ms=now_ms)
+        if (refusal := contract_breaches(contract)) is not None:
+            raise StepFailedError(refusal, final=True)
+        request = requests.execute_request(contract, execution_id=attempt.execution_id, profile=step.profile)
+        opened = replace(attempt, phase=Phase.EXECUTING, execute_body=declared_bytes(request))
+        commands = (Create(contract), Claim("propose", attempt.execution_id))
+        await self._advance("T2", held, opened, commands, now_ms)
+        return opened
+
+    async def _propose(self, held: _Held, attempt: Attempt) -> Attempt:
+        """Have the step done; T3: propose the candidate, and commit the request to verify it."""
+        body = attempt.execute_body or b""
+        self._failpoint("execute:before")
+        answer = await calls.execute(held.client, body)
+        self._failpoint("execute:after")
+        contract = orjson.loads(body)["task_contract"]
+        if found := proposal_breaches(answer, contract):
+            raise StepFailedError(f"invalid event: {found[0].rule}")
+        capabilities = await self._capabilities(held.client)
+        now_ms = self._clock()
+        candidate = _candidate(answer, attempt.execution_id, producer=self._signer.node_id, now_ms=now_ms)
+        request = requests.verify_request(
+            candidate, output_schema=contract["output_schema"], policy=contract["acceptance"]["verifier_policy"]
+        )
+        by = {"provider_family": capabilities.provider_family, "model_id": capabilities.model_id}
+        proposed = replace(
+            attempt, phase=Phase.VERIFYING, verify_body=declared_bytes(request), candidate={**candidate, **by}
+        )
+        commands = (Propose(candidate), Claim("verify", attempt.verify_execution_id))
+        await self._advance("T3", held, proposed, commands, now_ms)
+        return proposed
+
+    async def _settle(self, held: _Held, attempt: Attempt) -> None:
+        """Have the candidate judged; T4: settle the step by the verdict."""
+        candidate, body = attempt.candidate or {}, attempt.verify_body or b""
+        request = orjson.loads(body)
+        binding = view(request["policy"], PolicyBinding)
+        client = await self._verifying_client(held)
+        self._failpoint("verify:before")
+        verdict = await calls.verify(client, body, candidate, binding.policy_hash)
+        self._failpoint("verify:after")
+        refusals = verdict_breaches(
+            verdict, binding=binding, output_schema=request["output_schema"], output=candidate["output"]
+        )
+        if refusals:
+            raise StepFailedError(f"invalid event: {refusals[0]}")
+        now_ms, salt = self._clock(), str(uuid.uuid4())
+        await self._commit(
+            "T4", held.step.step_id, lambda state: self._settled(state, held.lease_id, verdict, salt, now_ms)
+        )
+
+    def _settled(self, state: StepState, lease_id: str, verdict: dict[str, Json], salt: str, now_ms: int) -> Change:
+        attempt = run_rules.fence(state, lease_id)
+        candidate = attempt.candidate or {}
+        status = derived_status(view(verdict, VerifyAnswer))
+        task = fold(state.task_events())
+        commands = life_of_a_verdict(
+            task,
+            candidate_id=candidate["candidate_id"],
+            execution_id=attempt.verify_execution_id,
+            status=status,
+            verdict=verdict,
+            salt=salt,
+        )
+        drafts = decide_all(task, commands, self._signer, now_ms)
+        if status == "passed":
+            return run_rules.succeed(state, lease_id, step_result(state.step, candidate), drafts, now_ms)
+        error = f"verifier did not pass candidate; reason_codes={verdict['reason_codes']}"
+        return run_rules.fail(state, lease_id, error, final=False, now_ms=now_ms, task_events=drafts)
+
+    async def _fail(self, step: Step, error: str, *, final: bool) -> None:
+        now_ms, lease_id = self._clock(), step.lease_id or ""
+        try:
+            await self._commit(
+                "failure",
+                step.step_id,
+                lambda state: run_rules.fail(state, lease_id, error, final=final, now_ms=now_ms),
+            )
+        except LeaseLostError as lost:
+            _log.info("let go of a step: %s", lost)
+        except StoreError:
+            _log.exception("store failed in an attempt at step %s", step.step_id)
+
+    async def _advance(
+        self, name: str, held: _Held, attempt: Attempt, commands: tuple[Command, ...], now_ms: int
+    ) -> None:
+        def think(state: StepState) -> Change:
+            run_rules.fence(state, held.lease_id)
+            drafts = decide_all(fold(state.task_events()), commands, self._signer, now_ms)
+            return run_rules.advance(state, held.lease_id, attempt, drafts)
+
+        await self._commit(name, held.step.step_id, think)
+
+    async def _commit(self, name: str, step_id: str, think: Callable[[StepState], Change]) -> None:
+        self._failpoint(f"{name}:before")
+        await self._store.change_step(step_id, think)
+        self._failpoint(f"{name}:after")
+
+    async def _client(self, executor: str) -> ExecutorClient:
+        entry = await self._registry.find(executor)
+        if entry.remote:
+            raise StepFailedError(f"executor '{executor}' is remote, and this kernel has no network", final=True)
+        return self._clients.to(entry)
+
+    async def _verifying_client(self, held: _Held) -> ExecutorClient:
+        """The client to whoever verifies: the executor itself, unless the specification names another."""
+        known = self._verifiers.get(held.run.run_id)
+        if known is None:
+            if len(self._verifiers) >= _KNOWN_RUNS:
+                self._verifiers.clear()
+            known = self._verifiers[held.run.run_id] = _verifiers(held.run)
+        name = known.get(held.step.agent_id) or held.run.spec.get("verifier")
+        return held.client if name is None else await self._client(name)
+
+    async def _capabilities(self, client: ExecutorClient) -> Capabilities:
+        return await self._probes.capabilities(client.base_url, lambda: calls.probe(client))
+
+
+def _candidate(answer: dict[str, Json], execution_id: str, *, producer: str, now_ms: int) -> dict[str, Json]:
+    """The candidate that an answer becomes; its output is also known by its digest."""
+    output = answer["candidate_output"]
+    data = sorted_bytes(output)
+    ref = evidence_ref(data, uri="", mime="application/json", created_at=now_ms, producer=producer)
+    ref["uri"] = f"artifact://reference/{ref['digest']}"
+    return requests.candidate(
+        execution_id=execution_id,
+        output=output,
+        output_ref=ref,
+        evidence_inline=answer["evidence_inline"],
+        evidence_refs=answer["evidence_refs"],
+    )
+
+
+def _verifiers(run: Run) -> dict[str, str]:
+    """Agents with a verifier of their own. Looked up once a run: its specification may name ten thousand agents."""
+    agents = run.spec.get("agents", ())
+    return {agent["agent_id"]: agent["verifier"] for agent in agents if agent.get("verifier")}

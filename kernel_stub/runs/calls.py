@@ -1,0 +1,85 @@
+"""Calls to executors within an attempt, their failures in the kernel's sentences."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+from executor_sdk.client.executor_client import ExecutorClient
+from executor_sdk.errors import ClientError, ExecutorRefusedError, ExecutorUnreachableError
+from executor_sdk.policies.verdicts import verdict_answer
+from executor_sdk.protocol.plain import Json
+from executor_sdk.protocol.reason_codes import ReasonCode
+from executor_sdk.protocol.wire import Capabilities
+from kernel_stub.errors import StepFailedError
+
+
+async def probe(client: ExecutorClient) -> Capabilities:
+    """Health and capabilities.
+
+    Raises:
+        StepFailedError: the executor is not there, not well, or answers something else.
+    """
+    try:
+        await client.health()
+    except ClientError as error:
+        raise StepFailedError(_sentence("/health", client, error, keep_body=False)) from None
+    try:
+        return await client.capabilities()
+    except ClientError as error:
+        raise StepFailedError(_sentence("/capabilities", client, error, keep_body=False)) from None
+
+
+async def execute(client: ExecutorClient, body: bytes) -> dict[str, Json]:
+    """The answer to `/execute`.
+
+    Raises:
+        StepFailedError: there is none; final if the executor answered 4xx.
+    """
+    try:
+        return await client.execute(body)
+    except ClientError as error:
+        raise StepFailedError(_sentence("/execute", client, error), final=not error.retryable) from None
+
+
+async def verify(client: ExecutorClient, body: bytes, candidate: dict[str, Json], policy_hash: str) -> dict[str, Json]:
+    """The answer to `/verify`; where the call fails, the kernel's own: nothing was judged, and why.
+
+    `candidate` holds the family and model of its proposer, who is named as the author of such a verdict.
+    """
+    try:
+        return await client.verify(body)
+    except ClientError as error:
+        timed_out = isinstance(error, ExecutorUnreachableError) and error.timed_out
+    return verdict_answer(
+        status="inconclusive",
+        score=0.0,
+        reason_codes=[ReasonCode.EVIDENCE_TIMEOUT if timed_out else ReasonCode.EVIDENCE_UNREACHABLE],
+        candidate_id=candidate["candidate_id"],
+        execution_id=candidate["execution_id"],
+        policy_hash=policy_hash,
+        provider_family=candidate["provider_family"],
+        model_id=candidate["model_id"],
+    )
+
+
+def _sentence(path: str, client: ExecutorClient, error: ClientError, *, keep_body: bool = True) -> str:
+    match error:
+        case ExecutorRefusedError(status=status) if not 200 <= status < 300:
+            body = f"; body: {error.answer}" if keep_body and error.answer else ""
+            return f"runtime {path} status: {status} {_phrase(status, error.reason_phrase)}{body}"
+        case ExecutorUnreachableError(timed_out=True):
+            return (
+                f"runtime {path} request: error sending request for url ({client.base_url}{path}): operation timed out"
+            )
+        case ExecutorUnreachableError():
+            return f"runtime {path} request: error sending request for url ({client.base_url}{path})"
+        case _:
+            return f"runtime {path} decode: {error.message}"
+
+
+def _phrase(status: int, answered: str) -> str:
+    """The standard words for a status, as the kernel prints them whatever was answered."""
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return answered

@@ -1,0 +1,51 @@
+"""The kernel's options, frozen; whoever starts a kernel makes one and hands it down."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+#: Milliseconds below which polling would only burn the disk.
+MIN_POLL_MS: Final = 25
+
+
+@dataclass(frozen=True, slots=True)
+class KernelSettings:
+    """All options of one kernel. `_s` are seconds, `_ms` milliseconds."""
+
+    #: Where the store, the node's key and the artifacts live.
+    state_dir: Path
+    #: How long one call to an executor may take in all.
+    call_timeout_s: float = 30.0
+    #: How many more times the same bytes are sent after a transport error.
+    resends: int = 4
+    #: How long a claimed step is held before another worker may resume it; renewed while the step runs.
+    lease_ms: int = 30_000
+    #: How long an idle worker waits before it looks again; in-process changes wake it sooner.
+    poll_ms: int = 250
+    #: How many steps a worker keeps in flight.
+    concurrency: int = 8
+    #: How many crashes of ours one attempt survives before the step is dead-lettered.
+    max_recoveries: int = 10
+    #: How long an answered `/health` and `/capabilities` stands for the next step.
+    probe_ttl_ms: int = 2_000
+    #: How long a stopping worker lets its steps in flight end; the rest is resumed by the next worker.
+    drain_s: float = 5.0
+    #: Bytes of one request body that the API takes.
+    max_body_bytes: int = 4 * 1024 * 1024
+
+    @property
+    def store_path(self) -> Path:
+        """The embedded SQLite file."""
+        return self.state_dir / "kernel.sqlite3"
+
+    @property
+    def seed_path(self) -> Path:
+        """The seed of the node's signing key."""
+        return self.state_dir / "node_seed.hex"
+
+    @property
+    def artifacts_dir(self) -> Path:
+        """The content-addressed files."""
+        return self.state_dir / "artifacts"

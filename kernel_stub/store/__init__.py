@@ -1,0 +1,1 @@
+"""What the kernel keeps: one port, `change(key, think)`, and the adapter behind it."""

@@ -1,0 +1,209 @@
+"""An attempt at a step: killed anywhere it goes on with the same bytes, and each failure ends in its sentence."""
+
+from __future__ import annotations
+
+import sys
+from collections import defaultdict
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import anyio
+import orjson
+import pytest
+
+from executor_sdk.testing.server import serve
+from kernel_stub.log.pages import replay_all
+from kernel_stub.rules.records import RunStatus
+from tests.kernel_stub.runs.killed_worker import POINTS
+from tests.kernel_stub.scripted import Scripted
+from tests.kernel_stub.workshop import Workshop, workshop
+
+pytestmark = pytest.mark.anyio
+
+_KINDS: Final = [
+    "TASK_CREATED",
+    "TASK_CLAIMED",
+    "CANDIDATE_PROPOSED",
+    "TASK_CLAIMED",
+    "VERIFIER_RESULT_SUBMITTED",
+    "VOTE_COMMIT",
+    "VOTE_REVEAL",
+    "DECISION_COMMITTED",
+    "DECISION_FINALIZED",
+]
+
+
+async def test_a_worker_killed_at_any_commit_or_send_loses_nothing_and_doubles_nothing(tmp_path: Path) -> None:
+    """SIGKILL before and after each of them: the next worker ends the run with the same attempt and the same bytes."""
+    executor = Scripted()
+    with serve(executor) as served, anyio.fail_after(120):
+        command = [sys.executable, "-m", "tests.kernel_stub.runs.killed_worker", str(tmp_path), served.url]
+        done = await anyio.run_process(command, check=False)
+    assert done.returncode == 0, done.stderr.decode()
+
+    bodies = _bodies_by_task(executor)
+    for point in POINTS:
+        name = point.replace(":", "-")
+        attempts = 2 if name.startswith("failure") else 1
+        async with workshop(tmp_path / name) as shop:
+            run, [step] = await shop.store.run(name), await shop.store.steps(name)
+            events = [event.event_type for event in await shop.store.run_events(name, limit=100)]
+            replay = await replay_all(shop.store.log_page)
+            kinds = [orjson.loads(body)["event_kind"] for _, body in await shop.store.log_page(0, 100)]
+
+        assert run is not None
+        assert (point, run.status, step.attempt) == (point, RunStatus.FINALIZED, attempts)
+        assert (events.count("RUN_FINALIZED"), events.count("STEP_COMPLETED")) == (1, 1)
+        assert events.count("STEP_CLAIMED") == attempts
+        assert replay.finalized() == 1
+        # The failed attempt ended after its task was created and claimed.
+        assert kinds == _KINDS[:2] * (attempts - 1) + _KINDS, point
+        for n in range(1, attempts + 1):
+            assert len(bodies[f"run-{name}-a-{n}"]) == 1, "a resumed attempt sent other bytes"
+
+
+def _bodies_by_task(executor: Scripted) -> dict[str, set[bytes]]:
+    found: dict[str, set[bytes]] = defaultdict(set)
+    for path, body in executor.calls:
+        if path == "/execute":
+            found[orjson.loads(body)["task_id"]].add(body)
+    return found
+
+
+async def test_a_cancelled_run_cuts_the_call_of_a_leased_step(tmp_path: Path) -> None:
+    """The run is cancelled within the call, not after it."""
+    executor = Scripted()
+    async with workshop(tmp_path, apps={"scripted": executor}, call_timeout_s=60) as shop:
+        await shop.commands.submit(_spec('{"delay": 60}'), kickoff=True)
+        async with _working(shop):
+            await executor.called.wait()
+            await shop.commands.cancel("r")
+            run = await shop.ended("r")
+            [step] = await shop.store.steps("r")
+
+    assert (run.status, step.status.value) == (RunStatus.CANCELLED, "CANCELLED")
+
+
+async def test_a_stopped_worker_hands_back_what_it_cannot_finish(tmp_path: Path) -> None:
+    """The next worker resumes it at once, long before the lease would have run out, with the same bytes."""
+    executor = Scripted()
+    async with workshop(tmp_path, apps={"scripted": executor}, call_timeout_s=60, drain_s=0.05) as shop:
+        await shop.commands.submit(_spec('{"delay": 60}'), kickoff=True)
+        async with _working(shop):
+            await executor.called.wait()
+        [step] = await shop.store.steps("r")
+        assert (step.status.value, step.lease_until) == ("LEASED", 0)
+
+        executor.seconds = 0
+        async with _working(shop):
+            run = await shop.ended("r")
+
+    assert run.status is RunStatus.FINALIZED
+    assert len({body for path, body in executor.calls if path == "/execute"}) == 1
+
+
+async def test_a_step_longer_than_its_lease_is_renewed_not_doubled(tmp_path: Path) -> None:
+    """Recorded: two workers took such a step from each other for ever. Here the second never gets it."""
+    executor = Scripted()
+    async with workshop(tmp_path, apps={"scripted": executor}, lease_ms=100) as shop:
+        await shop.commands.submit(_spec('{"delay": 0.6}'), kickoff=True)
+        async with _working(shop), _working(shop):
+            run = await shop.ended("r")
+        events = [event.event_type for event in await shop.store.run_events("r", limit=50)]
+
+    assert run.status is RunStatus.FINALIZED
+    assert [path for path, _ in executor.calls] == ["/execute", "/verify"]
+    assert "STEP_LEASE_EXPIRED" not in events
+
+
+async def test_another_executor_may_be_named_to_verify(tmp_path: Path) -> None:
+    """For the whole run, or for one agent; the step's result names who proposed."""
+    proposer, verifier, own = Scripted(), Scripted(), Scripted()
+    spec = _spec("p", agents=2, verifier="verifier")
+    spec["agents"][1]["verifier"] = "own"
+    apps = {"scripted": proposer, "verifier": verifier, "own": own}
+    async with workshop(tmp_path, apps=apps) as shop:
+        await shop.commands.submit(spec, kickoff=True)
+        async with _working(shop):
+            run = await shop.ended("r")
+
+    assert run.status is RunStatus.FINALIZED
+    assert [path for path, _ in proposer.calls] == ["/execute", "/execute"]
+    assert [path for path, _ in verifier.calls] == ["/verify"]
+    assert [path for path, _ in own.calls] == ["/verify"]
+
+
+async def test_a_template_changes_the_contract_of_every_step(tmp_path: Path) -> None:
+    """Schema and policy go to the executor; what belongs to the attempt cannot be overridden."""
+    executor = Scripted()
+    template = {"output_schema": {"type": "object"}, "budget": {"max_steps": 3}, "task_id": "mine"}
+    async with workshop(tmp_path, apps={"scripted": executor}) as shop:
+        await shop.commands.submit(_spec("p", task_template=template), kickoff=True)
+        async with _working(shop):
+            await shop.ended("r")
+
+    contract = orjson.loads(executor.calls[0][1])["task_contract"]
+    assert contract["output_schema"] == {"type": "object"}
+    assert (contract["budget"]["max_steps"], contract["budget"]["time_ms"]) == (3, 30_000)
+    assert contract["task_id"] == "run-r-a0-1"
+
+
+@pytest.mark.parametrize(
+    ("orders", "sentence"),
+    [
+        ('{"status": 422}', "runtime /execute status: 422 Unprocessable Entity; body: "),
+        ('{"inline": [{"mime": "text/html", "content": "x"}]}', "invalid event: inline mime not allowlisted"),
+        ('{"inline": 5}', "runtime /execute decode: "),
+        ('{"verdict": {"reason_codes": []}}', "invalid event: reason_codes cannot be empty"),
+        ('{"verdict": {"score": 9}}', "invalid event: verify score must be 0..1"),
+        ('{"out": {"answer": 3}}', "verifier did not pass candidate; reason_codes=[101]"),
+        ('{"vstatus": 500}', "verifier did not pass candidate; reason_codes=[200]"),
+    ],
+)
+async def test_a_failed_attempt_says_why_in_the_kernels_words(tmp_path: Path, orders: str, sentence: str) -> None:
+    """The step keeps the sentence, and its log holds."""
+    async with workshop(tmp_path, apps={"scripted": Scripted()}) as shop:
+        await shop.commands.submit(_spec(orders), kickoff=True)
+        async with _working(shop):
+            run = await shop.ended("r")
+        [step] = await shop.store.steps("r")
+        await replay_all(shop.store.log_page)
+
+    assert run.status is RunStatus.FAILED
+    assert (step.error or "").startswith(sentence)
+
+
+async def test_an_executor_that_is_not_there_is_told_without_its_password(tmp_path: Path) -> None:
+    """The address is part of the sentence, credentials never are."""
+    async with workshop(tmp_path, base_url="http://user:secret@127.0.0.1:9", resends=0) as shop:
+        await shop.commands.submit(_spec("p"), kickoff=True)
+        async with _working(shop):
+            await shop.ended("r")
+        [step] = await shop.store.steps("r")
+
+    assert step.error == "runtime /health request: error sending request for url (http://127.0.0.1:9/health)"
+
+
+def _spec(prompt: str, *, agents: int = 1, **extra: Any) -> dict[str, Any]:
+    return {
+        "run_id": "r",
+        "agents": [{"agent_id": f"a{n}", "executor": "scripted", "prompt": prompt} for n in range(agents)],
+        "retry": {"max_attempts": 1},
+        "aggregation": {"null_policy": {"chain": ["FINALIZE_NULL"]}},
+        **extra,
+    }
+
+
+@asynccontextmanager
+async def _working(shop: Workshop) -> AsyncIterator[None]:
+    """A worker runs until the block ends, which it must do soon."""
+    worker = shop.worker()
+    with anyio.fail_after(10):
+        async with anyio.create_task_group() as group:
+            group.start_soon(worker.run)
+            try:
+                yield
+            finally:
+                worker.stop()

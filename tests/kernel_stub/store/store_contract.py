@@ -1,0 +1,352 @@
+"""What every store must do, whatever it keeps its rows in; a store's own test subclasses it and gives a connector."""
+
+from __future__ import annotations
+
+from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
+from typing import Any, Final
+
+import anyio
+import pytest
+
+from kernel_stub.errors import LeaseLostError, RunExistsError, StepNotFoundError
+from kernel_stub.log.pages import replay_all, verify_all
+from kernel_stub.rules import run as rules
+from kernel_stub.rules.records import Change, EventDraft, ExecutorEntry, Phase, RunStatus, StepStatus
+from kernel_stub.rules.spec import new_run, parse_spec
+from kernel_stub.rules.states import RunState, StepState
+from kernel_stub.store.port import Store
+
+LEASE_MS: Final = 1_000
+RESULT: Final = {"candidate_output": {"answer": "yes", "decision": "go"}}
+
+
+def spec(run_id: str = "r", agents: int = 3, **extra: Any) -> dict[str, Any]:
+    """A run specification whose agents only vote; no second round."""
+    return {
+        "run_id": run_id,
+        "agents": [{"agent_id": f"a{n}", "executor": "x", "prompt": "p"} for n in range(agents)],
+        "aggregation": {"null_policy": {"chain": ["FINALIZE_NULL"]}},
+        **extra,
+    }
+
+
+async def submitted(store: Store, body: dict[str, Any], *, now_ms: int = 1) -> None:
+    """Create the run and kick it off."""
+
+    def create(state: RunState) -> Change:
+        if state.run is not None:
+            raise RunExistsError(body["run_id"])
+        run, steps = new_run(parse_spec(body), now_ms)
+        return Change(run=run, steps=steps)
+
+    await store.change_run(body["run_id"], create)
+    await store.change_run(body["run_id"], lambda state: rules.kickoff(state, now_ms))
+
+
+async def claimed(store: Store, *, limit: int = 100, now_ms: int = 10, owner: str = "w") -> list[StepState]:
+    """Claim with the lease of these tests."""
+    return await store.claim(owner=owner, limit=limit, now_ms=now_ms, lease_ms=LEASE_MS, max_recoveries=2)
+
+
+async def succeeded(store: Store, held: StepState, *, now_ms: int = 20) -> Change:
+    """Settle a step with success, under the lease it was claimed with."""
+    lease_id = held.step.lease_id or ""
+    return await store.change_step(held.step.step_id, lambda state: rules.succeed(state, lease_id, RESULT, (), now_ms))
+
+
+def _of_types(events: list[Any], event_type: str) -> int:
+    return sum(event.event_type == event_type for event in events)
+
+
+class StoreContract:
+    """Subclass it, and give `connect`: each call opens the same store anew."""
+
+    def connect(self, place: Any) -> AbstractAsyncContextManager[Store]:
+        """Open the store kept at `place`."""
+        raise NotImplementedError
+
+    async def test_what_was_saved_is_loaded(self, place: Any) -> None:
+        """Runs, steps and executors come back as the records they were, in another process too."""
+        entry = ExecutorEntry("x", "http://x", remote=True, target_node_id="n", scope_hint="s")
+        async with self.connect(place) as store:
+            await submitted(store, spec(shared_inputs={"a": [1, 2.5, None, "ü"]}))
+            await store.put_executor(entry)
+            run, steps = await store.run("r"), await store.steps("r")
+
+        async with self.connect(place) as store:
+            assert (await store.run("r"), await store.steps("r")) == (run, steps)
+            assert await store.executors() == [entry]
+            assert await store.executor("x") == entry
+            assert run is not None
+            assert run.shared_inputs == {"a": [1, 2.5, None, "ü"]}
+            assert [run.run_id for run in await store.runs(limit=5)] == ["r"]
+
+    async def test_what_is_not_there_is_told(self, place: Any) -> None:
+        """Reads say nothing; changes of steps raise."""
+        async with self.connect(place) as store:
+            assert await store.run("nope") is None
+            assert await store.steps("nope") == ()
+            assert await store.run_events("nope", limit=5) == []
+            assert await store.executor("nope") is None
+            assert await store.remove_executor("nope") is False
+            assert sum((await store.counts("nope")).values()) == 0
+            with pytest.raises(StepNotFoundError, match="step not found: nope"):
+                await store.change_step("nope", lambda state: Change())
+
+    async def test_what_think_raises_passes_and_nothing_is_written(self, place: Any) -> None:
+        """Neither by it nor by the changes beside it in the same commit."""
+        async with self.connect(place) as store:
+            await submitted(store, spec())
+            with pytest.raises(RunExistsError):
+                await submitted(store, spec())
+
+            def broken(_: RunState) -> Change:
+                raise ValueError("no")
+
+            async with anyio.create_task_group() as group:
+                for n in range(20):
+                    group.start_soon(submitted, store, spec(f"r{n}", agents=1))
+                for _ in range(20):
+                    with pytest.raises(ValueError, match=r"^no$"):
+                        await store.change_run("r", broken)
+
+            assert len(await store.runs(limit=100)) == 21
+            assert (await store.counts("r"))["queued"] == 3
+
+    async def test_a_change_that_fails_while_it_is_saved_leaves_nothing(self, place: Any) -> None:
+        """An event larger than the protocol allows is found late, after rows were written."""
+        async with self.connect(place) as store:
+            await submitted(store, spec(agents=1))
+            [held] = await claimed(store)
+            huge = EventDraft("TASK_CREATED", "t", {"task_id": "t", "inputs": "x" * 200_000}, 1)
+
+            def think(state: StepState) -> Change:
+                return Change(steps=(replace(state.step, error="written"),), task_events=(huge,))
+
+            with pytest.raises(Exception, match="at most 131072"):
+                await store.change_step(held.step.step_id, think)
+
+            assert (await store.steps("r"))[0].error is None
+            assert await store.log_head() == 0
+
+    async def test_claims_come_by_priority_then_by_due_time(self, place: Any) -> None:
+        """A step that is not due yet is not taken, however important."""
+        body = spec(agents=4)
+        for agent, priority in zip(body["agents"], (0, 5, 0, 9), strict=True):
+            agent["priority"] = priority
+        async with self.connect(place) as store:
+            await submitted(store, body)
+            await store.change_step(
+                "r:a3",
+                lambda state: Change(
+                    steps=(replace(state.step, status=StepStatus.RETRY_WAIT, next_run_at=500),),
+                ),
+            )
+
+            first = [state.step.agent_id for state in await claimed(store, limit=2)]
+            second = [state.step.agent_id for state in await claimed(store)]
+            late = [state.step.agent_id for state in await claimed(store, now_ms=500)]
+
+        assert (first, second, late) == (["a1", "a0"], ["a2"], ["a3"])
+
+    async def test_a_step_is_claimed_once_by_however_many(self, place: Any) -> None:
+        """Twenty workers over two openings of the store take thirty steps, each once."""
+        taken: list[str] = []
+
+        async def take(store: Store, owner: str) -> None:
+            while found := await claimed(store, limit=3, owner=owner):
+                taken.extend(state.step.step_id for state in found)
+
+        async with self.connect(place) as one, self.connect(place) as two:
+            await submitted(one, spec(agents=30))
+            with anyio.fail_after(10):
+                async with anyio.create_task_group() as group:
+                    for n in range(20):
+                        group.start_soon(take, one if n % 2 else two, f"w{n}")
+
+        assert len(taken) == len(set(taken)) == 30
+
+    async def test_a_claim_starts_the_run_and_counts_the_attempt(self, place: Any) -> None:
+        """The claimed state is what was committed, ids included."""
+        async with self.connect(place) as store:
+            await submitted(store, spec(agents=1))
+            [held] = await claimed(store)
+            run, [step] = await store.run("r"), await store.steps("r")
+
+        assert run is not None
+        assert (run.status, step.status, step.attempt) == (RunStatus.RUNNING, StepStatus.LEASED, 1)
+        assert held.step == step
+        assert held.attempt is not None
+        assert (held.attempt.task_id, held.attempt.phase) == ("run-r-a0-1", Phase.PROBING)
+        assert held.attempt.execution_id.startswith("exec-p-")
+        assert held.attempt.verify_execution_id.startswith("exec-v-")
+
+    async def test_an_expired_lease_is_resumed_with_the_same_attempt(self, place: Any) -> None:
+        """Same number, same ids, another lease; the first holder can write nothing any more."""
+        async with self.connect(place) as store:
+            await submitted(store, spec(agents=1))
+            [first] = await claimed(store, owner="one")
+            assert await claimed(store, now_ms=10 + LEASE_MS - 1, owner="two") == []
+
+            [second] = await claimed(store, now_ms=10 + LEASE_MS, owner="two")
+            with pytest.raises(LeaseLostError):
+                await succeeded(store, first)
+            await succeeded(store, second)
+            events = await store.run_events("r", limit=50)
+
+        assert second.attempt == first.attempt
+        assert (second.step.recoveries, second.step.lease_owner) == (1, "two")
+        assert second.step.lease_id != first.step.lease_id
+        assert _of_types(events, "STEP_LEASE_EXPIRED") == 1
+        assert _of_types(events, "RUN_FINALIZED") == 1
+
+    async def test_a_step_that_loses_too_many_workers_is_a_dead_letter(self, place: Any) -> None:
+        """It ends its run, can be read with its reason, and can be queued again."""
+        async with self.connect(place) as store:
+            await submitted(store, spec(agents=1))
+            now_ms = 10
+            for _ in range(3):
+                assert len(await claimed(store, now_ms=now_ms)) == 1
+                now_ms += LEASE_MS
+            assert await claimed(store, now_ms=now_ms) == []
+            [letter] = await store.dead_letters(limit=5)
+            run = await store.run("r")
+
+            await store.change_run("r", lambda state: rules.retry(state, now_ms))
+            [again] = await claimed(store, now_ms=now_ms)
+
+            assert run is not None
+            assert (letter.step.step_id, letter.reason) == ("r:a0", "gave up after 2 lost workers")
+            assert run.status is RunStatus.FAILED
+            assert (again.step.attempt, again.step.recoveries) == (2, 0)
+            assert await store.dead_letters(limit=5) == []
+
+    async def test_a_renewed_lease_does_not_expire(self, place: Any) -> None:
+        """What is held under another lease, or belongs to a run that is being cancelled, must be let go."""
+        async with self.connect(place) as store:
+            await submitted(store, spec(agents=2))
+            mine, other = await claimed(store)
+            leases = {mine.step.step_id: mine.step.lease_id or "", other.step.step_id: "another"}
+
+            assert await store.renew(leases, 5_000) == {other.step.step_id}
+            assert [state.step.step_id for state in await claimed(store, now_ms=4_999)] == [other.step.step_id]
+
+            await store.change_run("r", lambda state: rules.cancel(state, 30))
+            assert await store.renew({mine.step.step_id: mine.step.lease_id or ""}, 6_000) == {mine.step.step_id}
+
+    async def test_a_released_step_is_resumed_at_once(self, place: Any) -> None:
+        """A worker that stops makes nobody wait for its lease."""
+        async with self.connect(place) as store:
+            await submitted(store, spec(agents=1))
+            [held] = await claimed(store)
+            await store.release({held.step.step_id: held.step.lease_id or ""})
+
+            assert [state.attempt for state in await claimed(store, now_ms=11)] == [held.attempt]
+
+    async def test_two_workers_that_settle_the_last_two_steps_at_once_finalize_once(self, place: Any) -> None:
+        """Neither leaves the run unfinished, nor do both finalize it; fifty runs, two openings of the store."""
+        async with self.connect(place) as one, self.connect(place) as two:
+            for n in range(50):
+                await submitted(one, spec(f"r{n}", agents=2))
+            held = await claimed(one)
+            with anyio.fail_after(10):
+                async with anyio.create_task_group() as group:
+                    for n, state in enumerate(held):
+                        group.start_soon(succeeded, one if n % 2 else two, state)
+
+            for n in range(50):
+                run = await one.run(f"r{n}")
+                assert run is not None
+                assert run.status is RunStatus.FINALIZED
+                events = await one.run_events(f"r{n}", limit=50)
+                assert _of_types(events, "RUN_FINALIZED") == 1
+                assert _of_types(events, "STEP_COMPLETED") == 2
+
+    async def test_a_step_claimed_while_its_run_is_cancelled_ends_unrun(self, place: Any) -> None:
+        """Here: resumed after its worker was lost. It is the last one, so the run ends with it."""
+        async with self.connect(place) as store:
+            await submitted(store, spec(agents=2))
+            held = await claimed(store, limit=1)
+            await store.change_run("r", lambda state: rules.cancel(state, 20))
+            cancelling = await store.run("r")
+
+            assert await claimed(store, now_ms=10 + LEASE_MS) == []
+            cancelled = await store.run("r")
+
+            assert cancelling is not None
+            assert cancelled is not None
+            assert (cancelling.status, cancelled.status) == (RunStatus.CANCELLING, RunStatus.CANCELLED)
+            assert (await store.counts("r"))["cancelled"] == 2
+            with pytest.raises(LeaseLostError):
+                await succeeded(store, held[0])
+
+    async def test_counts_follow_every_move_of_a_step(self, place: Any) -> None:
+        """They are kept, not counted: they must agree with the rows at any time."""
+        async with self.connect(place) as store:
+            await submitted(store, spec(agents=5, retry={"max_attempts": 1}))
+            for held in await claimed(store, limit=2):
+                await succeeded(store, held)
+            [failing] = await claimed(store, limit=1)
+            lease_id = failing.step.lease_id or ""
+            await store.change_step(
+                failing.step.step_id, lambda state: rules.fail(state, lease_id, "no", final=True, now_ms=20)
+            )
+            counts, steps = await store.counts("r"), await store.steps("r")
+
+        assert {name: n for name, n in counts.items() if n} == {"succeeded": 2, "failed": 1, "queued": 2}
+        assert list(counts) == [status.value.lower() for status in StepStatus]
+        assert sum(counts.values()) == len(steps)
+
+    async def test_run_events_page_both_ways(self, place: Any) -> None:
+        """Newest first to look, oldest first to follow."""
+        async with self.connect(place) as store:
+            await submitted(store, spec(agents=3))
+            await claimed(store)
+            newest = await store.run_events("r", limit=2)
+            oldest = await store.run_events("r", limit=2, newest_first=False)
+            rest = await store.run_events("r", limit=9, after_id=oldest[-1].event_id or 0, newest_first=False)
+
+        ids = [event.event_id or 0 for event in (*oldest, *rest)]
+        assert ids == sorted(ids)
+        assert [event.event_id for event in newest] == [ids[-1], ids[-2]]
+
+    async def test_signed_events_are_numbered_from_one_without_gaps(self, place: Any) -> None:
+        """What was rolled back leaves no hole, and the log verifies."""
+        async with self.connect(place) as store:
+            await submitted(store, spec(agents=1))
+            [held] = await claimed(store)
+
+            async def append(n: int) -> None:
+                draft = EventDraft("TASK_ANNOUNCED", f"t{n}", {"task_id": f"t{n}"}, n)
+
+                def think(_: StepState) -> Change:
+                    if n % 3 == 0:
+                        raise LeaseLostError("s", "l")
+                    return Change(task_events=(draft,))
+
+                try:
+                    await store.change_step(held.step.step_id, think)
+                except LeaseLostError:
+                    return
+
+            async with anyio.create_task_group() as group:
+                for n in range(30):
+                    group.start_soon(append, n)
+
+            page = await store.log_page(0, 100)
+            assert [seq for seq, _ in page] == list(range(1, 21))
+            assert await store.log_head() == 20
+            assert await store.log_page(18, 100) == page[18:]
+            assert await verify_all(store.log_page) == 20
+            with pytest.raises(Exception, match="task is unknown"):
+                await replay_all(store.log_page)
+
+    async def test_whoever_waits_for_work_is_woken_by_a_change_in_its_process(self, place: Any) -> None:
+        """Polling is for other processes."""
+        async with self.connect(place) as store:
+            woken = store.changed
+            await submitted(store, spec())
+
+            with anyio.fail_after(5):
+                await woken.wait()
