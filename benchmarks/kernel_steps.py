@@ -2,8 +2,8 @@
 
     python benchmarks/kernel_steps.py [--steps 600] [--concurrency 16]
 
-One kernel (API, worker, SQLite with synchronous=FULL) in this process, one typed executor in another, over real
-sockets. The yardstick is the same executor called by the same client with no kernel between: `of_bare_calls` is the
+One kernel (API, worker, SQLite with synchronous=FULL) in this process on uvloop, as `kernel-stub serve` runs it, one
+typed executor in another, over real sockets. The yardstick is the same executor called by the same client with no kernel between: `of_bare_calls` is the
 share of that rate that whole steps reach. The last line is JSON: `steps_per_s`, `failed`.
 """
 

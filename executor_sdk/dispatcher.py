@@ -26,8 +26,9 @@ from executor_sdk.executions.record import Ask, Key, Outcome, Work
 from executor_sdk.executions.step import step_of
 from executor_sdk.policies.builtin import Evaluation, Policy, bind, judge
 from executor_sdk.policies.candidates import breaches
+from executor_sdk.policies.schemas import UnusableSchemaError, check_usable
 from executor_sdk.policies.verdicts import verdict_answer
-from executor_sdk.protocol.canonical import sorted_bytes
+from executor_sdk.protocol.canonical import declared_bytes
 from executor_sdk.protocol.digests import content_digest, evidence_ref
 from executor_sdk.protocol.plain import Json, NotJsonError, parse
 from executor_sdk.protocol.reason_codes import FIRST_OWN_CODE, ReasonCode
@@ -82,14 +83,11 @@ class Dispatcher:
         value = _parsed(body, self._settings.max_depth)
         request = _viewed(value, ExecuteRequest)
         _check_ids(request)
+        _check_schema(request)
         handler = self._registry.find(request.task_type, request.profile)
         bound = handler.bind(request.inputs)
         step_key, step = step_of(request, caller)
-        ask = Ask(
-            ("execute", request.execution_id),
-            _digest(sorted_bytes(value)),
-            step if handler.adopt else None,
-        )
+        ask = Ask(("execute", request.execution_id), body, step if handler.adopt else None)
         plan = Plan(
             self._lane(handler),
             handler.linger_s,
@@ -115,8 +113,7 @@ class Dispatcher:
         if verifier is None or not evaluation.passed:
             # Judging by the policy alone is over in microseconds: nothing to join, nothing worth remembering.
             return Answer(None, self._verdict(request, _by_policy(evaluation)), How.OPENED)
-        digest = _digest(body)
-        ask = Ask(("verify", digest.hex()), digest)
+        ask = Ask(("verify", _digest(body).hex()), body)
         plan = Plan(
             self._verify_lane,
             self._settings.linger_ms / 1000,
@@ -164,12 +161,14 @@ class Dispatcher:
                 "evidence_inline": produced.evidence_inline,
                 "evidence_refs": produced.evidence_refs,
             }
-            if found := breaches(answer, request.task_contract):
+            body = _encoded(answer)
+            found = breaches(answer, request.task_contract, encoded=body)
+            if found or body is None:
                 raise InvalidOutputError(str(found[0]), details=[breach.details() for breach in found])
             await ports.keep(self._artifacts)
         except ExecutorError as error:
             return failed(error)
-        return answered(answer)
+        return Outcome(200, body)
 
     async def _judge(
         self, live: LiveWork, *, verifier: Verifier, request: VerifyRequest, evaluation: Evaluation
@@ -192,6 +191,7 @@ class Dispatcher:
                 policy_hash=request.policy.policy_hash,
                 provider_family=self._registry.provider_family,
                 model_id=self._registry.model_id,
+                message=judged.message,
             )
         )
 
@@ -209,6 +209,7 @@ class _Judged(NamedTuple):
     status: VerificationStatus
     score: float
     reason_codes: Sequence[int]
+    message: str = ""
 
 
 class _TaskPorts:
@@ -257,6 +258,14 @@ def _digest(data: bytes) -> bytes:
     return hashlib.blake2b(data, digest_size=16).digest()
 
 
+def _encoded(answer: Json) -> bytes | None:
+    """The bytes of an answer; None if it is no JSON, of which the rules for candidates tell more."""
+    try:
+        return declared_bytes(answer)
+    except TypeError:
+        return None
+
+
 def _parsed(body: bytes, max_depth: int) -> Json:
     try:
         return parse(body, max_depth=max_depth)
@@ -277,6 +286,14 @@ def _check_ids(request: ExecuteRequest) -> None:
             raise MalformedRequestError(f"{name} must not be blank nor longer than {MAX_ID} characters")
 
 
+def _check_schema(request: ExecuteRequest) -> None:
+    try:
+        check_usable(request.task_contract.get("output_schema"))
+    except UnusableSchemaError as error:
+        sentence = f"no output can be checked against task_contract.output_schema: {error}"
+        raise MalformedRequestError(sentence) from None
+
+
 def _by_policy(evaluation: Evaluation) -> _Judged:
     return _Judged("passed" if evaluation.passed else "failed", evaluation.score, evaluation.reason_codes)
 
@@ -285,7 +302,7 @@ def _lowered(evaluation: Evaluation, verdict: Verdict, policy: Policy) -> _Judge
     """The author's verdict on what the policy passed. Kernels refuse protocol codes that the policy does not list."""
     if verdict.status == "passed":
         score = evaluation.score if verdict.score is None else min(verdict.score, evaluation.score)
-        return _Judged("passed", score, evaluation.reason_codes)
+        return _Judged("passed", score, evaluation.reason_codes, verdict.message)
     known = [code for code in verdict.reason_codes if code >= FIRST_OWN_CODE or code in policy.reason_codes]
     score = 0.0 if verdict.score is None else verdict.score
-    return _Judged(verdict.status, score, known or [ReasonCode.CUSTOM_ERROR])
+    return _Judged(verdict.status, score, known or [ReasonCode.CUSTOM_ERROR], verdict.message)

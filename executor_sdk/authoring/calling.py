@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
 
-import anyio
-
 from executor_sdk.authoring.annotations import name_of
+from executor_sdk.authoring.deadline import Deadline
 from executor_sdk.authoring.depends import Make
-from executor_sdk.authoring.injection import Injection
+from executor_sdk.authoring.injection import Injection, given
 from executor_sdk.authoring.signature import Dependency, Signature
 from executor_sdk.authoring.threads import Threads
 from executor_sdk.errors import (
@@ -56,35 +55,57 @@ async def call(
         TaskCancelled: it stopped because nobody wants the work.
     """
 
-    async def run() -> Any:
-        async with AsyncExitStack() as stack:
-            injection = Injection(facts, threads=around.threads, stack=stack, overrides=around.overrides)
-            positional, named = await injection.arguments(signature, inputs)
-            if signature.shape.is_asynchronous:
-                return await function(*positional, **named)
-            return await around.threads.run(function, *positional, **named)
-
-    # A scope, not `except TimeoutError`: the author's own TimeoutError is a crash, not a budget overrun.
-    with anyio.move_on_after(timeout_s) as scope:
-        return await _told_apart(function, scope, run)
-    raise TaskTimeoutError(f"{name_of(function)} did not finish within {timeout_s:g} s")
-
-
-async def _told_apart(function: Callable[..., Any], scope: anyio.CancelScope, run: Callable[[], Awaitable[Any]]) -> Any:
+    deadline = Deadline(timeout_s)
     try:
-        return await run()
+        if signature.needs_making:
+            return await _with_dependencies(function, signature, around, facts, inputs)
+        positional, named = given(signature, facts, inputs)
+        return await _invoked(function, signature, around, positional, named)
     except asyncio.CancelledError as error:
-        if _cancelled_from_outside():
+        if deadline.stopped_from_outside:
             raise
-        raise _crash(function, error) from error
-    except (Exception, SystemExit, BaseExceptionGroup) as error:
-        meant = _meant(error)
-        if meant is not None:
+        # Otherwise the author awaited something that was cancelled.
+        raise (_overrun(function, timeout_s) if deadline.passed else _crash(function, error)) from error
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        # Not only Exception: what nobody catches would end the task that does the work, and its callers wait for ever.
+        if (meant := _meant(error)) is not None:
             raise meant from None
-        if scope.cancel_called:
-            # It was stopped at its deadline and fell over while it cleaned up.
-            raise TaskTimeoutError(f"{name_of(function)} did not finish in time") from error
-        raise _crash(function, error) from error
+        # After the deadline it was stopped, and fell over while it cleaned up.
+        raise (_overrun(function, timeout_s) if deadline.passed else _crash(function, error)) from error
+    finally:
+        deadline.lift()
+
+
+async def _with_dependencies(
+    function: Callable[..., Any],
+    signature: Signature,
+    around: Surroundings,
+    facts: Mapping[type, object],
+    inputs: object,
+) -> Any:
+    async with AsyncExitStack() as stack:
+        injection = Injection(facts, threads=around.threads, stack=stack, overrides=around.overrides)
+        positional, named = await injection.arguments(signature, inputs)
+        return await _invoked(function, signature, around, positional, named)
+
+
+def _invoked(
+    function: Callable[..., Any],
+    signature: Signature,
+    around: Surroundings,
+    positional: Sequence[Any],
+    named: Mapping[str, Any],
+) -> Awaitable[Any]:
+    if signature.shape.is_asynchronous:
+        awaitable: Awaitable[Any] = function(*positional, **named)
+        return awaitable
+    return around.threads.run(function, *positional, **named)
+
+
+def _overrun(function: Callable[..., Any], timeout_s: float) -> ExecutorError:
+    return TaskTimeoutError(f"{name_of(function)} did not finish within {timeout_s:g} s")
 
 
 def _meant(error: BaseException) -> BaseException | None:
@@ -105,12 +126,6 @@ def _leaves(group: BaseExceptionGroup[Any]) -> list[BaseException]:
         for error in group.exceptions
         for leaf in (_leaves(error) if isinstance(error, BaseExceptionGroup) else [error])
     ]
-
-
-def _cancelled_from_outside() -> bool:
-    """Whether somebody asked this task to stop; otherwise the author awaited something that was cancelled."""
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
 
 
 def _crash(function: Callable[..., Any], error: BaseException) -> ExecutorError:

@@ -13,6 +13,22 @@ from executor_sdk.authoring.signature import Dependency, Fact, Inputs, Shape, Si
 from executor_sdk.authoring.threads import Threads
 
 
+def given(
+    signature: Signature, facts: Mapping[type, object], inputs: object
+) -> tuple[list[object], dict[str, object]]:
+    """The positional and the named arguments of a function for which nothing has to be made."""
+    positional: list[object] = []
+    named: dict[str, object] = {}
+    for parameter in signature.parameters:
+        source = parameter.source
+        value = facts[source.kind] if isinstance(source, Fact) else inputs
+        if parameter.by_position:
+            positional.append(value)
+        else:
+            named[parameter.name] = value
+    return positional, named
+
+
 class Injection:
     """Gives values to parameters during one call; what it opened is closed with `stack`, last opened first."""
 

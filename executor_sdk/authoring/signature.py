@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
+from functools import cached_property
 from typing import Annotated, Any, Final, TypeAlias, get_args, get_origin
 
 from executor_sdk.authoring.annotations import annotated_part, name_of, resolved
@@ -59,12 +60,12 @@ class Shape(Enum):
     @property
     def is_generator(self) -> bool:
         """Whether it yields."""
-        return self in {Shape.GENERATOR, Shape.ASYNC_GENERATOR}
+        return self is Shape.GENERATOR or self is Shape.ASYNC_GENERATOR
 
     @property
     def is_asynchronous(self) -> bool:
         """Whether it runs in the loop; the others get a thread."""
-        return self in {Shape.COROUTINE, Shape.ASYNC_GENERATOR}
+        return self is Shape.COROUTINE or self is Shape.ASYNC_GENERATOR
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,11 @@ class Signature:
     parameters: tuple[Parameter, ...]
     returns: Any
     shape: Shape
+
+    @cached_property
+    def needs_making(self) -> bool:
+        """Whether a parameter is a dependency, which has to be made for each call and closed after it."""
+        return any(isinstance(one.source, Dependency) for one in self.parameters)
 
     @property
     def inputs(self) -> Inputs | None:

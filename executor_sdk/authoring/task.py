@@ -156,7 +156,7 @@ class Task:
         """The bytes at `uri`, through the egress guard, bounded by size and by the deadline.
 
         Raises:
-            FetchError: they are not to be had; answered 502, which the kernel tries again.
+            FetchError: they are not to be had; answered 502, which the kernel tries again, or 422 if `uri` is none.
         """
         return await self._ports.fetch(uri, max_bytes=max_bytes)
 

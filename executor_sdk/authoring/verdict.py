@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Generic, Protocol, Self, TypeVar
+from typing import Final, Generic, Protocol, Self, TypeVar, get_args
 
 from executor_sdk.protocol.plain import Json
 from executor_sdk.protocol.reason_codes import INCONCLUSIVE, ReasonCode
 from executor_sdk.protocol.wire import CandidateView, EvidenceRef, InlineEvidence, VerificationStatus
 
 T = TypeVar("T")
+
+#: Reason codes of one verdict; a kernel takes 65,536 bytes of it.
+MAX_CODES: Final = 64
+
+_STATUSES: Final[tuple[str, ...]] = get_args(VerificationStatus)
 
 
 @dataclass(frozen=True)
@@ -26,6 +31,16 @@ class Verdict:
     score: float | None = None
 
     def __post_init__(self) -> None:
+        # Told where it is made: a kernel would refuse the verdict, and not say to the author why.
+        if self.status not in _STATUSES:
+            raise ValueError(f"there is no verdict {self.status!r}; say one of {', '.join(_STATUSES)}")
+        if self.status == "inconclusive" and INCONCLUSIVE.isdisjoint(self.reason_codes):
+            names = ", ".join(ReasonCode(one).name for one in sorted(INCONCLUSIVE))
+            raise ValueError(f"an inconclusive verdict wants one of {names}; say failed for anything else")
+        if not isinstance(self.message, str):
+            raise TypeError(f"the message of a verdict is a sentence, not a {type(self.message).__name__}")
+        if len(self.reason_codes) > MAX_CODES:
+            raise ValueError(f"a verdict has at most {MAX_CODES} reason codes, not {len(self.reason_codes)}")
         if self.score is not None and not 0 <= self.score <= 1:
             raise ValueError(f"score is {self.score}; it must be between 0 and 1")
         for code in self.reason_codes:
@@ -38,16 +53,16 @@ class Verdict:
         return cls("passed", score=score)
 
     @classmethod
-    def failed(cls, code: int, message: str = "", *, score: float | None = None) -> Self:
-        """The candidate does not hold; `code` from 1000 on is your own."""
-        return cls("failed", (int(code),), message, score)
+    def failed(cls, code: int | list[int] | tuple[int, ...], message: str = "", *, score: float | None = None) -> Self:
+        """The candidate does not hold; `code`, or each of several, from 1000 on is your own."""
+        codes = tuple(map(int, code)) if isinstance(code, list | tuple) else (int(code),)
+        if not codes:
+            raise ValueError("a failed verdict wants a reason code; your own are 1000 to 65535")
+        return cls("failed", codes, message, score)
 
     @classmethod
     def inconclusive(cls, code: int, message: str = "", *, score: float | None = None) -> Self:
         """The evidence could not be looked at; `code` says why: EVIDENCE_UNREACHABLE, _TIMEOUT or _AUTH_DENIED."""
-        if code not in INCONCLUSIVE:
-            names = ", ".join(ReasonCode(one).name for one in sorted(INCONCLUSIVE))
-            raise ValueError(f"an inconclusive verdict wants one of {names}; say failed for anything else")
         return cls("inconclusive", (int(code),), message, score)
 
 

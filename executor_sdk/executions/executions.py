@@ -207,22 +207,36 @@ class Executions:
 
     async def _do(self, live: LiveWork, ticket: Ticket, plan: Plan) -> None:
         outcome: Outcome | None = None
+        task = asyncio.current_task()
+        live.done_by(task)
         try:
-            with live.scope:
+            if not ticket.holds_slot:
                 await ticket.slot()
-                if await self._ledger.start(live.work_id, self.owner, self._clock()):
-                    outcome = await plan.perform(live)
+            if live.cancel_reason is None and await self._ledger.start(live.work_id, self.owner, self._clock()):
+                outcome = await plan.perform(live)
         except TaskCancelled:
             pass
-        except (Exception, SystemExit, asyncio.CancelledError) as error:
-            task = asyncio.current_task()
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
             if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
-                # The loop itself is going down; nobody can be answered any more.
-                raise
-            logger.exception("execution crashed", extra={"work_id": live.work_id})
-            outcome = _CRASHED
+                if task.cancelling() > live.strikes:
+                    # The loop itself is going down; nobody can be answered any more.
+                    raise
+            else:
+                logger.exception("execution crashed", extra={"work_id": live.work_id})
+                outcome = _CRASHED
         finally:
+            live.done_by(None)
             ticket.leave()
+        if live.strikes and task is not None:
+            # A cancellation that the handler did not wait for is still on its way; it must not hit what follows.
+            try:
+                await asyncio.sleep(0)
+            except asyncio.CancelledError:
+                if task.cancelling() > live.strikes:
+                    raise
+            task.uncancel()
         await self._end(live, outcome)
 
     async def _end(self, live: LiveWork, outcome: Outcome | None) -> None:

@@ -7,8 +7,6 @@ import threading
 from collections.abc import Callable
 from typing import TypeAlias
 
-import anyio
-
 from executor_sdk.errors import TaskCancelled
 from executor_sdk.executions.presence import Presence
 from executor_sdk.executions.record import Key, State, Work
@@ -25,7 +23,7 @@ class LiveWork:
         "_lapsed",
         "_loop",
         "_observer",
-        "_scope",
+        "_task",
         "_thread_id",
         "_timer",
         "_waiters",
@@ -36,6 +34,7 @@ class LiveWork:
         "linger_s",
         "note",
         "progressed",
+        "strikes",
         "work_id",
     )
 
@@ -56,20 +55,21 @@ class LiveWork:
         #: How it ends if it is cut: CANCELLED, or LOST by a drain.
         self.cut_as = State.CANCELLED
         self.ended = False
+        #: How often this object has cancelled the task that does the work: 0 or 1.
+        self.strikes = 0
         self.progressed = 0.0
         self.note = ""
         self._lapsed = lapsed
         self._observer = observer
         self._loop = asyncio.get_running_loop()
         self._thread_id = threading.get_ident()
-        self._scope = anyio.CancelScope()
+        self._task: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._waiters: dict[asyncio.Future[Work | None], Key] = {}
 
-    @property
-    def scope(self) -> anyio.CancelScope:
-        """The scope in which the handler runs."""
-        return self._scope
+    def done_by(self, task: asyncio.Task[None] | None) -> None:
+        """Name the task that does the work and may be cancelled for it; None once it only writes down the end."""
+        self._task = task
 
     @property
     def wanted(self) -> bool:
@@ -117,9 +117,9 @@ class LiveWork:
         self.cut_as = cut_as
         self.cancel_reason = reason
         if threading.get_ident() == self._thread_id:
-            self._scope.cancel()
+            self._strike()
         else:
-            self._loop.call_soon_threadsafe(self._scope.cancel)
+            self._loop.call_soon_threadsafe(self._strike)
 
     def progress(self, fraction: float, note: str) -> None:
         """Note how far the handler is, in whichever thread it runs.
@@ -137,6 +137,11 @@ class LiveWork:
     def cancelled(self) -> bool:
         """Whether the work is no longer wanted."""
         return self.cancel_reason is not None
+
+    def _strike(self) -> None:
+        if self._task is not None:
+            self.strikes += 1
+            self._task.cancel()
 
     def _stop_timer(self) -> None:
         if self._timer is not None:

@@ -147,7 +147,7 @@ class MemoryLedger:
         row = self._asks.get(ask.key)
         if row is None:
             return None if ask.step is None else self._adopt(ask, ask.step.key)
-        if row.ask.body_digest != ask.body_digest:
+        if not row.ask.same_request(ask):
             raise BodyDiffersError
         if row.withdrawn is not None:
             raise TaskLostError(f"this execution was cancelled: {row.withdrawn}")
@@ -169,7 +169,9 @@ class MemoryLedger:
         reason = work.cancel_reason or reason
         ended = replace(work, state=state, outcome=outcome, ended_ms=now_ms, cancel_reason=reason)
         self._works[work.work_id] = ended
-        size = 0 if outcome is None else len(outcome.body)
+        # What is kept of it: the answer, and the bodies of all who asked.
+        size = sum(len(self._asks[key].ask.body) for key in self._keys[work.work_id])
+        size += 0 if outcome is None else len(outcome.body)
         self._finished.append((work.work_id, size))
         self._finished_bytes += size
         return ended

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from enum import StrEnum
 from typing import Final, Literal, TypeAlias
 
 import msgspec
+
+from executor_sdk.protocol.canonical import sorted_bytes
+from executor_sdk.protocol.plain import NotJsonError, parse
 
 #: What an ask is known by: its endpoint, and the execution id or the digest of a verify body.
 Key: TypeAlias = tuple[Literal["execute", "verify"], str]
@@ -48,10 +52,23 @@ class Ask(msgspec.Struct, frozen=True, gc=False):
     """One request as the ledger knows it. Copies of it are equal but for a body that a gateway re-encoded."""
 
     key: Key
-    #: Digest of the body in canonical form: gateways re-encode, and a body so changed is still the same.
-    body_digest: bytes
+    #: The request body as it came.
+    body: bytes
     #: The step, if later attempts at it may adopt this work and this ask may adopt earlier work.
     step: Step | None = None
+
+    @property
+    def body_digest(self) -> bytes:
+        """Digest of the body in canonical form: gateways re-encode, and a body so changed is still the same."""
+        try:
+            canonical = sorted_bytes(parse(self.body))
+        except NotJsonError:
+            canonical = self.body
+        return hashlib.sha256(canonical).digest()
+
+    def same_request(self, other: Ask) -> bool:
+        """Whether both bodies say the same; nearly always they are the same bytes, and nothing is computed."""
+        return self.body == other.body or self.body_digest == other.body_digest
 
 
 class Work(msgspec.Struct, frozen=True, gc=False):

@@ -46,16 +46,27 @@ class Breach:
         return {"path": self.path, "rule": self.rule, "advice": self.advice}
 
 
-def breaches(answer: Mapping[str, Json], contract: Mapping[str, Json]) -> list[Breach]:
+def breaches(
+    answer: Mapping[str, Json], contract: Mapping[str, Json], *, encoded: bytes | None = None
+) -> list[Breach]:
     """Everything in an answer to `/execute` that a kernel would refuse, and where the output breaks its schema.
 
-    `answer` is plain JSON (parsed, or through `plain.checked`); an empty list means that it may go out.
+    `answer` is plain JSON (parsed, or through `plain.checked`); an empty list means that it may go out. `encoded` are
+    its bytes, from a caller who has them: small and flat as a whole, it is so in every part.
     """
     output = answer.get("candidate_output")
+    if encoded is not None and _small_and_flat(encoded):
+        found = _evidence_breaches(answer, contract, None)
+        return found + _schema_breaches(output, contract, len(encoded))
     size_bytes, found = _output_breaches(output)
     found += _evidence_breaches(answer, contract, size_bytes)
     # What is too large or no JSON is not worth a closer look.
     return found if size_bytes is None else found + _schema_breaches(output, contract, size_bytes)
+
+
+def _small_and_flat(encoded: bytes) -> bool:
+    brackets = encoded.count(b"{") + encoded.count(b"[")
+    return len(encoded) <= MAX_OUTPUT_BYTES and brackets <= MAX_OUTPUT_DEPTH
 
 
 def proposal_breaches(answer: Mapping[str, Json], contract: Mapping[str, Json]) -> list[Breach]:

@@ -66,6 +66,18 @@ def minimal_fits(schema: Json, value: Json) -> bool:
     return _required_fits(schema.get("required"), members) and _properties_fit(schema.get("properties"), members)
 
 
+def check_usable(schema: Json) -> None:
+    """Return if an output can be checked against `schema`, and one may fit it.
+
+    Raises:
+        UnusableSchemaError: none can, whatever it is: kernels take nothing but objects for a schema, among others.
+    """
+    if not isinstance(schema, dict):
+        raise UnusableSchemaError("it is no object")
+    if _usable(schema).units_by_depth[0] > MAX_UNITS:
+        raise UnusableSchemaError("checking any output against it could take too long")
+
+
 def errors(schema: Json, value: Json, *, limit: int = 5, size_bytes: int | None = None) -> list[SchemaError]:
     """Where `value` breaks `schema` by all of JSON Schema, at most `limit` places; formats are annotations.
 

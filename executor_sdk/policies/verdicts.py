@@ -17,6 +17,9 @@ from executor_sdk.protocol.wire import PolicyBinding, VerificationStatus, Verify
 #: Bytes of one verify answer.
 MAX_VERDICT_BYTES: Final = 65_536
 
+#: Characters of the message in a verdict of ours.
+MAX_MESSAGE: Final = 2_000
+
 _MAX_CODE: Final = 65_535
 _PROTOCOL_CODES: Final = frozenset(int(code) for code in ReasonCode)
 
@@ -34,10 +37,14 @@ def verdict_answer(
     policy_hash: str,
     provider_family: str,
     model_id: str,
+    message: str = "",
 ) -> dict[str, Json]:
-    """The body of a 200 from `/verify`; `execution_id` is the proposer's, and the hash binds all of it."""
+    """The body of a 200 from `/verify`; `execution_id` is the proposer's, and the hash binds all but `message`.
+
+    The message is for people: a key beyond the contract's, left out where nothing is said.
+    """
     codes = [int(code) for code in reason_codes]
-    return {
+    answer: dict[str, Json] = {
         "verification_status": status,
         "passed": status == "passed",
         "score": float(score),
@@ -55,6 +62,9 @@ def verdict_answer(
         "provider_family": provider_family,
         "model_id": model_id,
     }
+    if message:
+        answer["message"] = message[:MAX_MESSAGE]
+    return answer
 
 
 def verdict_breaches(answer: Json, *, binding: PolicyBinding, output_schema: Json, output: Json) -> list[str]:

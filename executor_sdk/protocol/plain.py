@@ -57,13 +57,13 @@ def depth(value: Json) -> int:
 
 
 def checked(value: object, *, max_depth: int = MAX_DEPTH) -> Json:
-    """Return `value` as plain JSON: tuples as lists, integers beyond 64 bits as floats.
+    """Return `value` as plain JSON: tuples as lists, enum members as their values, integers beyond 64 bits as floats.
 
     Raises:
         NotPlainError: NaN or infinity (which would go out as null), a key that is no string, a type that JSON does
             not have, or nesting beyond `max_depth` (a value that contains itself ends here too).
     """
-    return _checked(value, "$", max_depth)
+    return _checked(value, None, max_depth)
 
 
 def _containers(values: Iterable[Json]) -> list[Json]:
@@ -74,42 +74,58 @@ def _children(parent: Json) -> Iterable[Json]:
     return parent.values() if isinstance(parent, dict) else parent
 
 
-def _checked(value: object, path: str, levels: int) -> Json:
-    match value:
-        case None | bool():
-            return value
-        case str():
-            return _text(value, path)
-        case int():
-            return value if _MIN_INT <= value <= _MAX_INT else _as_float(value, path)
-        case float():
-            if not math.isfinite(value):
-                raise NotPlainError(f"{path} is {value}, which JSON cannot say; send null or leave the key out")
-            return value
-        case dict() | list() | tuple() if levels <= 0:
-            raise NotPlainError(f"{path} is nested too deeply")
-        case dict():
-            for key in value:
-                if not isinstance(key, str):
-                    raise NotPlainError(f"{path} has the key {key!r}; JSON keys are strings")
-            return {_text(key, path): _checked(item, f"{path}.{key}", levels - 1) for key, item in value.items()}
-        case list() | tuple():
-            return [_checked(item, f"{path}[{n}]", levels - 1) for n, item in enumerate(value)]
-        case _:
-            raise NotPlainError(f"{path} is a {type(value).__name__}, which is not JSON")
+#: The way to a value inside another: its parent's way and the last step; written out only when something is wrong.
+_Way: TypeAlias = "tuple[_Way, str | int] | None"
 
 
-def _text(value: str, path: str) -> str:
+def _checked(value: object, way: _Way, levels: int) -> Json:
+    # The busiest types in front: this is on the path of many answers.
+    if isinstance(value, str):
+        return _text(value, way)
+    if value is None or value is True or value is False:
+        return value
+    if isinstance(value, int):
+        return int.__int__(value) if _MIN_INT <= value <= _MAX_INT else _as_float(value, way)
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise NotPlainError(f"{_place(way)} is {value}, which JSON cannot say; send null or leave the key out")
+        return float.__float__(value)
+    if not isinstance(value, (dict, list, tuple)):
+        raise NotPlainError(f"{_place(way)} is a {type(value).__name__}, which is not JSON")
+    if levels <= 0:
+        raise NotPlainError(f"{_place(way)} is nested too deeply")
+    if isinstance(value, dict):
+        return {_key(key, way): _checked(item, (way, key), levels - 1) for key, item in value.items()}
+    return [_checked(item, (way, n), levels - 1) for n, item in enumerate(value)]
+
+
+def _key(key: object, way: _Way) -> str:
+    if not isinstance(key, str):
+        raise NotPlainError(f"{_place(way)} has the key {key!r}; JSON keys are strings")
+    return _text(key, way)
+
+
+def _text(value: str, way: _Way) -> str:
     if not value.isascii():
         try:
             value.encode()
         except UnicodeEncodeError:
-            raise NotPlainError(f"{path} has half of a surrogate pair, which is not text") from None
-    return value
+            raise NotPlainError(f"{_place(way)} has half of a surrogate pair, which is not text") from None
+    # A member of an enum is a string, but not to every encoder; itself, where it is nothing more.
+    return str.__str__(value)
 
 
-def _as_float(value: int, path: str) -> float:
+def _as_float(value: int, way: _Way) -> float:
     try:
         return float(value)
     except OverflowError:
-        raise NotPlainError(f"{path} is an integer of {value.bit_length()} bits, beyond every JSON number") from None
+        bits = value.bit_length()
+        raise NotPlainError(f"{_place(way)} is an integer of {bits} bits, beyond every JSON number") from None
+
+
+def _place(way: _Way) -> str:
+    steps: list[str] = []
+    while way is not None:
+        way, step = way
+        steps.append(f"[{step}]" if isinstance(step, int) else f".{step}")
+    return "$" + "".join(reversed(steps))

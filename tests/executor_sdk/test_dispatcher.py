@@ -194,6 +194,30 @@ async def test_pure_refusals_never_reach_the_ledger() -> None:
     assert status == 200
 
 
+@pytest.mark.parametrize(
+    ("schema", "reason"),
+    [
+        (None, "it is no object"),
+        (True, "it is no object"),
+        ({"type": "objekt"}, "objekt"),
+        ({"$ref": "http://127.0.0.1:1/schema"}, "nothing is fetched"),
+        ({"pattern": "("}, "regex"),
+        ({"allOf": [{"$ref": "#/$defs/0"}], "$defs": {
+            **{str(n): {"allOf": [{"$ref": f"#/$defs/{n + 1}"}] * 9} for n in range(20)}, "20": {}}}, "too long"),
+    ],
+)  # fmt: skip
+async def test_a_schema_that_no_output_can_be_checked_against_is_refused_before_work(schema: Json, reason: str) -> None:
+    """400, final: the handler would work for nothing, once for every attempt."""
+    body = orjson.loads(make_body("never"))
+    body["task_contract"]["output_schema"] = schema
+    house = House(make_executor())
+
+    with pytest.raises(MalformedRequestError, match=reason):
+        await house.execute(orjson.dumps(body))
+
+    assert (await house.execute(make_body("never")))[0] == 200
+
+
 async def test_the_policy_alone_judges_without_a_verifier() -> None:
     """Passed and failed, each as kernels accept it."""
     house = House(make_executor())
@@ -230,6 +254,7 @@ async def test_an_authors_verifier_may_lower_the_verdict(verdict: Verdict, statu
     answer = await make_verifying(judge).verify(make_verify_body())
 
     assert (answer["verification_status"], answer["reason_codes"]) == (status, codes)
+    assert answer.get("message", "") == verdict.message
 
 
 async def test_an_authors_verifier_cannot_raise_the_verdict() -> None:

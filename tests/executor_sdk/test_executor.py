@@ -147,6 +147,43 @@ def test_an_application_that_does_not_start_is_told() -> None:
         pass
 
 
+def test_a_ledger_that_cannot_be_opened_keeps_the_server_from_starting(tmp_path: Path) -> None:
+    """A healthy server that fails every request would be worse."""
+    (tmp_path / "ledger").write_bytes(b"no database" * 100)
+
+    with pytest.raises(NotStartedError), serve(an_executor(ledger=tmp_path / "ledger"), log_level="critical"):
+        pass
+
+
+def test_what_is_no_uri_is_final_for_a_task_and_inconclusive_for_a_verifier() -> None:
+    """The kernel must not try again what can never work; a candidate that cites it could not be judged."""
+    executor = an_executor()
+
+    @executor.execute("fetching")
+    async def fetching(task: Task) -> dict[str, Any]:
+        return {"answer": str(await task.fetch("sales.csv"))}
+
+    @executor.verify
+    async def verifier(candidate: Candidate[dict[str, Any]]) -> Verdict:
+        return Verdict.failed(1001, str(await candidate.fetch("sales.csv")))
+
+    asked = body("fetching")
+    contract = asked["task_contract"]
+    proposed = candidate(execution_id="exec-1", output={"answer": "x"}, output_ref=dict.fromkeys(
+        ("uri", "digest", "mime", "producer"), "x") | {"size_bytes": 1, "created_at": 1})  # fmt: skip
+    judging = verify_request(
+        proposed, output_schema=contract["output_schema"], policy=contract["acceptance"]["verifier_policy"]
+    )
+    with serve(executor) as server, httpx2.Client(base_url=server.url, trust_env=False) as http:
+        refused = http.post("/execute", json=asked)
+        verdict = http.post("/verify", json=judging)
+
+    assert (refused.status_code, refused.json()["error"]["code"]) == (422, "UNFETCHABLE")
+    assert verdict.status_code == 200
+    assert (verdict.json()["verification_status"], verdict.json()["reason_codes"]) == ("inconclusive", [200])
+    assert "'sales.csv' is no http" in verdict.json()["message"]
+
+
 def test_a_ledger_in_a_file_remembers_across_restarts(tmp_path: Path) -> None:
     """The same execution id is answered with the same bytes by another process too."""
     answers = []

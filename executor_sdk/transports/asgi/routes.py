@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Final, Protocol
 
 from starlette.types import Receive, Scope, Send
 
-from executor_sdk.errors import BodyTooLargeError, ExecutorError
+from executor_sdk.errors import BodyTooLargeError, DrainingError, ExecutorError
 from executor_sdk.executions.executions import Answer, How
 from executor_sdk.executions.outcomes import failed
 from executor_sdk.executions.presence import Presence
@@ -55,6 +57,11 @@ class Call:
             await respond(send, failed(error), _CLOSE)
         except ExecutorError as error:
             await respond(send, failed(error))
+        except asyncio.CancelledError:
+            # A stopping server waits for its callers only so long. They hear it from us, unless they heard already.
+            with suppress(RuntimeError):
+                await respond(send, failed(DrainingError()), _CLOSE)
+            raise
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         body = await self._reader.read(scope, receive)

@@ -191,6 +191,20 @@ async def exits(task: Task) -> dict[str, Any]:
     raise SystemExit(3)
 
 
+class Outcry(BaseException):
+    """As test frameworks and event loops have them: not an Exception."""
+
+
+async def cries(task: Task) -> dict[str, Any]:
+    """Raises what `except Exception` does not see."""
+    raise Outcry
+
+
+def cries_in_a_thread(task: Task) -> dict[str, Any]:
+    """The same in plain code."""
+    raise Outcry
+
+
 def divides(task: Task) -> dict[str, Any]:
     """Has a bug, and a secret in its message."""
     raise ZeroDivisionError("password=hunter2")
@@ -206,6 +220,8 @@ async def two_bugs(task: Task) -> dict[str, Any]:
     [
         (own_cancel, "CancelledError"),
         (exits, "SystemExit"),
+        (cries, "Outcry"),
+        (cries_in_a_thread, "Outcry"),
         (divides, "ZeroDivisionError"),
         (two_bugs, "ExceptionGroup"),
     ],
@@ -258,7 +274,7 @@ async def test_falling_over_while_cleaning_up_at_the_deadline_is_still_a_timeout
         finally:
             raise ZeroDivisionError
 
-    with pytest.raises(TaskTimeoutError, match="clumsy did not finish in time"):
+    with pytest.raises(TaskTimeoutError, match="clumsy did not finish within"):
         await called(clumsy, 0.05)
 
 

@@ -64,6 +64,7 @@ def says(verdict: Verdict) -> Any:
     [
         (Verdict.passed(), "passed", [100]),
         (Verdict.failed(Why.TOO_SMALL, "2 is less than 3"), "failed", [1001]),
+        (Verdict.failed([Why.TOO_SMALL, Why.ODD], "both"), "failed", [1001, 1002]),
         (Verdict.inconclusive(ReasonCode.EVIDENCE_TIMEOUT), "inconclusive", [201]),
     ],
 )
@@ -72,6 +73,7 @@ def test_the_three_verdicts(verdict: Verdict, status: str, codes: list[int]) -> 
     judged = judged_by(says(verdict))
 
     assert (judged.status, judged.reason_codes) == (status, codes)
+    assert judged.message == verdict.message
 
 
 def test_the_output_is_the_authors_type() -> None:
@@ -141,6 +143,17 @@ def test_verdicts_that_make_no_sense_cannot_be_made() -> None:
         Verdict.inconclusive(ReasonCode.SCHEMA_INVALID)
     with pytest.raises(ValueError, match="must be between 0 and 1"):
         Verdict.passed(score=1.5)
+    for codes in ((), (1001,), (203,)):
+        with pytest.raises(ValueError, match="wants one of EVIDENCE_UNREACHABLE"):
+            Verdict("inconclusive", codes)
+    with pytest.raises(ValueError, match="there is no verdict 'maybe'"):
+        Verdict("maybe")  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="is a sentence, not a int"):
+        Verdict.failed(1001, 5)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="at most 64 reason codes, not 65"):
+        Verdict.failed(list(range(1000, 1065)))
+    with pytest.raises(ValueError, match="wants a reason code"):
+        Verdict.failed(())
     with pytest.raises(ValueError, match="does not fit 16 bits"):
         Verdict.failed(70_000)
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+import threading
+
 from pydantic import BaseModel, Field
 
 from executor_sdk import Executor, Refuse, TryLater
@@ -23,12 +26,15 @@ class Sum(BaseModel):
     confidence: float = 0.9
 
 
+logger = logging.getLogger(__name__)
+
 executor = Executor(provider_family="tests", model_id="sums-1")
 
 
 @executor.execute("sum", timeout_s=5)
 def total(ask: Ask) -> Sum:
     """Adds up amounts."""
+    logger.info("adds up %d amounts", len(ask.amounts))
     if not ask.amounts:
         raise Refuse("NO_AMOUNTS", "there is nothing to add up")
     return Sum(answer=str(sum(ask.amounts)))
@@ -38,6 +44,13 @@ def total(ask: Ask) -> Sum:
 def busy() -> Sum:
     """Never has time."""
     raise TryLater("no time", after_s=1)
+
+
+@executor.execute("stuck", timeout_s=0.05)
+def stuck() -> Sum:
+    """Never comes back from its thread."""
+    threading.Event().wait()
+    return Sum(answer="")
 
 
 stranger = ModelExecutor()

@@ -23,6 +23,8 @@ from pytest_httpserver import HTTPServer
 from executor_sdk.cli.serve import listen_address
 from executor_sdk.cli.serving import over
 from executor_sdk.errors import DefinitionError
+from executor_sdk.protocol.plain import Json
+from executor_sdk.protocol.requests import execute_request, sample_contract
 from executor_sdk.settings import Settings
 
 ROOT = Path(__file__).parents[3]
@@ -46,9 +48,16 @@ def serving(*arguments: str, cwd: Path = ROOT, **environment: str) -> Iterator[s
     try:
         yield process
     finally:
-        process.send_signal(signal.SIGINT)
-        process.communicate(timeout=30)
+        if process.returncode is None:
+            process.send_signal(signal.SIGINT)
+            process.communicate(timeout=30)
         guard.cancel()
+
+
+def ask(task_type: str, inputs: Json) -> dict[str, Json]:
+    """The body of `POST /execute`."""
+    contract = sample_contract(task_id="t", task_type=task_type, inputs=inputs, expiry_ms=2**41)
+    return execute_request(contract, execution_id=f"exec-{task_type}")
 
 
 def said(process: subprocess.Popen[str]) -> str:
@@ -66,6 +75,46 @@ def test_it_serves_says_where_and_stops() -> None:
     assert line.startswith(f"{SERVED} is served at http://127.0.0.1:")
     assert answer.json()["model_id"] == "sums-1"
     assert process.returncode == 0
+
+
+@pytest.mark.parametrize("options", [(), ("--reload",)])
+def test_a_signal_to_end_is_a_good_end(options: tuple[str, ...]) -> None:
+    """Exit code 0; what authors log at INFO stands on standard error, the address alone on standard output."""
+    with serving(SERVED, *options) as process:
+        url = said(process).rpartition(" ")[2]
+        answer = httpx2.post(f"{url}/execute", json=ask("sum", {"amounts": [1, 2]}), trust_env=False)
+        process.send_signal(signal.SIGTERM)
+        printed, logged = process.communicate(timeout=30)
+
+    assert answer.status_code == 200
+    assert process.returncode == 0
+    assert "INFO tests.executor_sdk.cli.served: adds up 2 amounts" in logged
+    assert printed == ""
+
+
+def test_a_thread_that_never_returns_does_not_keep_the_process() -> None:
+    """It was answered for at its deadline; nobody waits for it."""
+    with serving(SERVED) as process:
+        url = said(process).rpartition(" ")[2]
+        answer = httpx2.post(f"{url}/execute", json=ask("stuck", {}), trust_env=False)
+        process.send_signal(signal.SIGTERM)
+        logged = process.communicate(timeout=30)[1]
+
+    assert answer.status_code == 504
+    assert process.returncode == 0
+    assert "the process ends without it" in logged
+
+
+def test_an_application_that_does_not_start_is_usage(tmp_path: Path) -> None:
+    """Exit code 2: nothing was unreachable."""
+    (tmp_path / "ledger").write_bytes(b"no database" * 100)
+
+    with serving(SERVED, EXECUTOR_LEDGER=str(tmp_path / "ledger")) as process:
+        printed, logged = process.communicate(timeout=30)
+
+    assert process.returncode == 2
+    assert printed == ""
+    assert logged.endswith("Error: the application did not start; its log says why\n")
 
 
 def test_it_registers_with_a_kernel(httpserver: HTTPServer) -> None:

@@ -15,6 +15,7 @@ from anyio.abc import SocketStream
 from executor_sdk import FetchError, ReasonCode
 from executor_sdk.client.addresses import is_public
 from executor_sdk.client.egress import Egress
+from executor_sdk.errors import UnfetchableError
 from executor_sdk.protocol.digests import content_digest
 from executor_sdk.protocol.wire import EvidenceRef
 from tests.executor_sdk.client.peers import answering, peer
@@ -83,6 +84,9 @@ async def test_addresses_that_are_not_public_are_refused(host: str) -> None:
         ("2002:7f00:1::", False),
         ("2002:a00:1::1", False),
         ("64:ff9b::a9fe:a9fe", False),
+        ("::127.0.0.1", False),
+        ("::10.0.0.1", False),
+        ("::ffff:0:7f00:1", False),
         ("no address", False),
     ],
 )
@@ -182,19 +186,55 @@ async def test_bytes_and_time_are_bounded() -> None:
         assert await refused(url, allow_hosts=["127.0.0.1"], timeout_s=0.1) == TIMEOUT
 
 
-@pytest.mark.parametrize("uri", ["", "data.csv", "ftp://h/x", "http://", "http://h:0/", "http://h:x/", "gopher://h"])
-async def test_what_is_no_usable_uri_is_unreachable(uri: str) -> None:
-    """And never an exception of a library."""
-    assert await refused(uri) == UNREACHABLE
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "", "data.csv", "ftp://h/x", "http://", "http://h:0/", "http://h:x/", "gopher://h", "http://[h", "file://[h",
+        "http://127.0.0.1/\x01", "http://127.0.0.1/\ud800", "http://\ud800/", "http://127.0.0.1/" + "a" * 70_000,
+    ],
+)  # fmt: skip
+async def test_what_is_no_usable_uri_can_never_be_fetched(uri: str) -> None:
+    """Final for a task, inconclusive for a verifier, and never an exception of a library."""
+    with pytest.raises(UnfetchableError) as told:
+        await fetched(uri, allow_hosts=["127.0.0.1"])
+
+    assert (told.value.status_code, told.value.retryable, told.value.reason) == (422, False, UNREACHABLE)
+    assert len(told.value.message) < 300
+
+
+@pytest.mark.parametrize("uri", ["http://a..b/", "http://" + "a" * 70 + ".test/", "http://no.such.host.invalid/"])
+async def test_a_name_without_an_address_may_have_one_later(uri: str) -> None:
+    """So another attempt is worth it."""
+    with pytest.raises(FetchError) as told:
+        await fetched(uri)
+
+    assert (told.value.status_code, told.value.reason) == (502, UNREACHABLE)
+
+
+async def test_a_redirect_to_no_usable_url_is_the_fault_of_who_sent_it() -> None:
+    """And may be mended by the next attempt."""
+    for target in ("http://[h/", "http://h:x/"):
+        async with peer(answering("302 Found", b"", f"location: {target}")) as (url, _):
+            with pytest.raises(FetchError) as told:
+                await fetched(url, allow_hosts=["127.0.0.1"])
+
+        assert (told.value.status_code, told.value.reason) == (502, UNREACHABLE)
 
 
 async def test_messages_show_neither_credentials_nor_queries() -> None:
     """A signed URL keeps its token in the query."""
-    with pytest.raises(FetchError) as told:
-        await fetched("http://user:secret@127.0.0.1:1/p?token=hidden")
+    for uri in (
+        "http://user:secret@127.0.0.1:1/p?token=hidden",
+        "http://127.0.0.1:1?token=hidden",
+        "http://127.0.0.1:1#hidden",
+        "http://user:sec/ret@127.0.0.1:1/",
+        "http:user:secret@127.0.0.1",
+        "ftp://user:secret@h/x?token=hidden",
+    ):
+        with pytest.raises(FetchError) as told:
+            await fetched(uri, allow_hosts=["127.0.0.1"])
 
-    assert "secret" not in str(told.value)
-    assert "hidden" not in str(told.value)
+        assert not any(word in str(told.value) for word in ("secret", "hidden", "sec/ret"))
 
 
 async def test_files_are_read_from_opened_folders_only(tmp_path: Path) -> None:

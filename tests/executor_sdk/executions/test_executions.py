@@ -397,6 +397,33 @@ async def test_progress_stops_plain_code_once_cancelled() -> None:
     assert reached == [0.0, 0.1, 0.2, 0.3, 0.4, 0.5]
 
 
+class SlowLedger(MemoryLedger):
+    """A ledger that has to wait for its disk before it writes how work ended."""
+
+    async def end(
+        self, work_id: str, owner: str, state: State, outcome: Outcome | None, now_ms: int, *, reason: str | None = None
+    ) -> Work | None:
+        await anyio.sleep(0.01)
+        return await super().end(work_id, owner, state, outcome, now_ms, reason=reason)
+
+
+async def test_work_that_cancels_itself_while_it_runs_is_still_written_down() -> None:
+    """The cancellation that it never waited for must not hit the writing of its end."""
+    ledger = SlowLedger()
+    executions = Executions(ledger, slots=4, queue=4, keep=KEEP, observer=lambda key, fraction, note: "enough")
+
+    async def halfway(live: LiveWork) -> Outcome:
+        live.progress(0.5, "half")
+        return ANSWER
+
+    with anyio.fail_after(5), pytest.raises(TaskLostError, match="enough"):
+        await executions.run(make_ask(), make_plan(halfway))
+
+    work = await ledger.find(("execute", "exec-1"))
+    assert work is not None
+    assert (work.state, work.cancel_reason) == (State.CANCELLED, "enough")
+
+
 async def test_draining_opens_nothing_but_answers_who_waits() -> None:
     """Running work ends in its time, copies and replays are served, new work is refused."""
     executions, effect, answers = make_executions(drain_s=5), Effect(), list[Answer | None]()

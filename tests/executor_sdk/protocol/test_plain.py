@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from enum import Enum, IntEnum, StrEnum
 
 import pytest
 
@@ -55,6 +56,36 @@ def test_a_value_that_contains_itself_is_refused() -> None:
 
     with pytest.raises(NotPlainError, match="nested too deeply"):
         checked(loop)
+
+
+class Decision(StrEnum):
+    """As authors close a vocabulary."""
+
+    GROWTH = "growth"
+
+
+class Named(str, Enum):  # noqa: UP042 - as authors wrote it before StrEnum
+    """A string whose str() is not its value."""
+
+    UMLAUT = "ü"
+
+
+class Level(IntEnum):
+    """A number with a name."""
+
+    HIGH = 3
+
+
+class Share(float):
+    """As numpy has them."""
+
+
+def test_members_of_enums_become_their_values() -> None:
+    """Validators and encoders beyond ours take exact types only."""
+    plain = checked({Decision.GROWTH: [Named.UMLAUT, Level.HIGH, Share(0.5)]})
+
+    assert plain == {"growth": ["ü", 3, 0.5]}
+    assert [type(value) for value in (*plain, *plain["growth"])] == [str, str, int, float]
 
 
 def test_tuples_become_lists_and_huge_integers_floats() -> None:

@@ -271,6 +271,22 @@ def test_a_stopping_server_cuts_what_does_not_end() -> None:
     assert time.monotonic() - began < WAIT_S
 
 
+def test_a_caller_that_a_stopping_server_waits_for_no_longer_is_told() -> None:
+    """503 in the one shape, so that it asks again; not the server's plain text."""
+    hold = Hold(drain_s=0.05)
+    told: list[httpx2.Response] = []
+    with serve(hold.executor, timeout_graceful_shutdown=0.05, log_level="critical") as server:
+        url = f"{server.url}/execute"
+        caller = threading.Thread(target=lambda: told.append(httpx2.post(url, content=make_body(), timeout=WAIT_S)))
+        caller.start()
+        assert hold.started.acquire(timeout=WAIT_S)
+    caller.join(WAIT_S)
+
+    assert told[0].status_code == 503
+    assert error_of(told[0])["code"] == "DRAINING"
+    assert told[0].headers["retry-after"] == "1"
+
+
 def test_a_mounted_executor_needs_no_lifespan() -> None:
     """Mounted applications never hear of the server's start."""
     executor = Executor(provider_family="test", model_id="mounted-1")
