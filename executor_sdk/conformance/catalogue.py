@@ -2,26 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from types import ModuleType
-from typing import Final, TypeAlias, TypeVar
+from typing import Final
 
-from executor_sdk.conformance.target import Probe
+from executor_sdk.conformance.check import Check, proven_by
+from executor_sdk.conformance.suite import capabilities, copies, execute, health, load, refusals, verify
 
-Check: TypeAlias = Callable[[Probe], Awaitable[None]]
-C = TypeVar("C", bound=Check)
-
-_MARK: Final = "__requirement__"
-
-
-def proves(requirement_id: str) -> Callable[[C], C]:
-    """Mark a check with the requirement that it proves."""
-
-    def mark(check: C) -> C:
-        setattr(check, _MARK, requirement_id)
-        return check
-
-    return mark
+_AREAS: Final = (health, capabilities, execute, copies, refusals, verify, load)
 
 
 def checks() -> dict[str, Check]:
@@ -31,19 +17,12 @@ def checks() -> dict[str, Check]:
         ValueError: two checks claim the same requirement.
     """
     found: dict[str, Check] = {}
-    for module in _areas():
-        for check in vars(module).values():
-            requirement_id = getattr(check, _MARK, None)
+    for area in _AREAS:
+        for check in vars(area).values():
+            requirement_id = proven_by(check)
             if requirement_id is None:
                 continue
             if requirement_id in found:
                 raise ValueError(f"two checks prove {requirement_id}")
             found[requirement_id] = check
     return found
-
-
-def _areas() -> tuple[ModuleType, ...]:
-    # Imported here: a check imports `proves` from this module.
-    from executor_sdk.conformance.suite import capabilities, copies, execute, health, load, refusals, verify
-
-    return (health, capabilities, execute, copies, refusals, verify, load)

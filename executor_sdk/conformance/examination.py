@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 import anyio
 
-from executor_sdk.conformance.catalogue import Check, checks
+from executor_sdk.conformance.catalogue import checks
+from executor_sdk.conformance.check import Check
 from executor_sdk.conformance.manifest import REQUIREMENTS
 from executor_sdk.conformance.requirement import Requirement
 from executor_sdk.conformance.target import Probe, Target, client

@@ -27,8 +27,8 @@ def load_app(name: str) -> ASGIApp:
     look_here()
     try:
         found: Any = importlib.import_module(module_name)
-    except Exception as error:
-        raise AppError(f"cannot load {name!r}: {type(error).__name__}: {error}") from error
+    except (Exception, SystemExit) as error:
+        raise AppError(f"cannot load {name!r}: {type(error).__name__}: {error}{_hint(module_name)}") from error
     try:
         for part in attribute.split("."):
             found = getattr(found, part)
@@ -44,6 +44,11 @@ def split(name: str) -> tuple[str, str]:
     """Module and attribute of a name; the attribute is `executor` where none is named."""
     module_name, _, attribute = name.partition(":")
     return module_name, attribute or DEFAULT_ATTRIBUTE
+
+
+def _hint(module_name: str) -> str:
+    path = module_name.removesuffix(".py")
+    return "" if path == module_name else f"; name the module, as {Path(path).name}:{DEFAULT_ATTRIBUTE}"
 
 
 def look_here() -> None:

@@ -13,7 +13,8 @@ import pytest
 
 from executor_sdk.client.base_url import UnusableUrlError, split
 from executor_sdk.conformance import report
-from executor_sdk.conformance.catalogue import Check, checks
+from executor_sdk.conformance.catalogue import checks
+from executor_sdk.conformance.check import Check
 from executor_sdk.conformance.examination import examine
 from executor_sdk.conformance.loading import AppError, load_app
 from executor_sdk.conformance.manifest import BY_ID, REQUIREMENTS

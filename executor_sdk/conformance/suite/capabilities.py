@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from executor_sdk.conformance.catalogue import proves
+from executor_sdk.conformance.check import proves
 from executor_sdk.conformance.target import Probe
 from executor_sdk.conformance.verdict import BrokenError, NotTestableError
 from executor_sdk.protocol.plain import Json

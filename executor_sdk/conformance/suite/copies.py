@@ -8,7 +8,7 @@ import anyio
 import orjson
 
 from executor_sdk.conformance import bodies
-from executor_sdk.conformance.catalogue import proves
+from executor_sdk.conformance.check import proves
 from executor_sdk.conformance.target import Answer, Probe
 from executor_sdk.conformance.verdict import BrokenError, NotTestableError
 from executor_sdk.protocol.plain import Json

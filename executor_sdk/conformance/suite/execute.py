@@ -6,7 +6,7 @@ from typing import Final
 from uuid import uuid4
 
 from executor_sdk.conformance import bodies
-from executor_sdk.conformance.catalogue import proves
+from executor_sdk.conformance.check import proves
 from executor_sdk.conformance.target import Probe
 from executor_sdk.conformance.verdict import BrokenError, NotTestableError
 from executor_sdk.policies import candidates

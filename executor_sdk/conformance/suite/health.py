@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from executor_sdk.conformance.catalogue import proves
+from executor_sdk.conformance.check import proves
 from executor_sdk.conformance.target import Probe
 from executor_sdk.conformance.verdict import BrokenError
 

@@ -6,7 +6,7 @@ from typing import Final
 
 from executor_sdk.conformance import bodies
 from executor_sdk.conformance.bodies import CROSSCHECK, SCHEMA_ONLY, THRESHOLDS, Done
-from executor_sdk.conformance.catalogue import proves
+from executor_sdk.conformance.check import proves
 from executor_sdk.conformance.target import Answer, Probe
 from executor_sdk.conformance.verdict import BrokenError, NotTestableError
 from executor_sdk.protocol import wire
