@@ -3,7 +3,9 @@
     python benchmarks/request_path.py [--seconds 1.5] [--rounds 7]
 
 Every request is new work (its own execution id, its own candidate), 16 connections, server and client on a CPU each.
-Rounds interleave; medians are compared. The last line is JSON: `execute_ratio`, `verify_ratio`.
+Rounds interleave; medians are compared. `/verify` is measured as most executors have it, by the policy alone, and with
+an author's verifier after the policy, which is work of its own that copies may join. The last line is JSON:
+`execute_ratio`, `verify_ratio`, `verify_by_author_ratio`, `failed`.
 """
 
 from __future__ import annotations
@@ -73,21 +75,23 @@ def main() -> None:
     options = arguments.parse_args()
     if (os.cpu_count() or 1) > 1:
         os.sched_setaffinity(0, {1})
-    rounds: dict[str, list[Round]] = {"bare": [], "execute": [], "verify": []}
-    with served("bare") as bare, served("executor") as executor:
+    rounds: dict[str, list[Round]] = {"bare": [], "execute": [], "verify": [], "verify by author": []}
+    with served("bare") as bare, served("executor") as executor, served("strict") as strict:
         for _ in range(options.rounds):
             rounds["bare"].append(drive(bare, executions, seconds=options.seconds))
             rounds["execute"].append(drive(executor, executions, seconds=options.seconds))
             rounds["verify"].append(drive(executor, _verifications, seconds=options.seconds))
+            rounds["verify by author"].append(drive(strict, _verifications, seconds=options.seconds))
     per_s = {name: statistics.median(r.per_s for r in many) for name, many in rounds.items()}
     failed = sum(r.failed for many in rounds.values() for r in many)
     for name, value in per_s.items():
-        print(f"{name:8} {value:8.0f} requests/s   {value / per_s['bare']:.2f} of bare")
+        print(f"{name:16} {value:8.0f} requests/s   {value / per_s['bare']:.2f} of bare")
     print(
         json.dumps(
             {
                 "execute_ratio": round(per_s["execute"] / per_s["bare"], 3),
                 "verify_ratio": round(per_s["verify"] / per_s["bare"], 3),
+                "verify_by_author_ratio": round(per_s["verify by author"] / per_s["bare"], 3),
                 "failed": failed,
             }
         )

@@ -34,6 +34,7 @@ async def constant(request: Request) -> JSONResponse:
 bare = Starlette(routes=[Route("/execute", constant, methods=["POST"]), Route("/verify", constant, methods=["POST"])])
 
 executor = Executor(provider_family="benchmark", model_id="typed-1")
+strict = Executor(provider_family="benchmark", model_id="strict-1")
 
 
 class Ask(BaseModel):
@@ -52,6 +53,7 @@ class Finding(BaseModel):
     check_summary: str
 
 
+@strict.execute("swarm")
 @executor.execute("swarm")
 async def find(ask: Ask, task: Task) -> Finding:
     """Answer at once, with one inline evidence."""
@@ -59,7 +61,7 @@ async def find(ask: Ask, task: Task) -> Finding:
     return Finding(decision="GROWTH", answer="north", confidence=0.9, check_summary="5 rows")
 
 
-@executor.verify
+@strict.verify
 async def agree(candidate: Candidate[Finding]) -> Verdict:
     """Pass what the policy passed."""
     return Verdict.passed()

@@ -90,6 +90,7 @@ class Executions:
         self._heart: asyncio.Task[None] | None = None
         self._draining = False
         self._opened = 0
+        self._opened = 0
         self._ends = 0
 
     @property
