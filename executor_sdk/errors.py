@@ -14,8 +14,10 @@ attempt, so `retryable` is derived from `status_code` and set by nobody.
     ├── TaskError                5xx  the kernel may try again
     │   ├── InvalidOutputError    500   HandlerCrashedError  500   TaskTimeoutError   504
     │   ├── TaskLostError         503   SaturatedError       503   DrainingError      503
+    │   ├── BodyStalledError      503   LedgerError          503   (beside the body reader, and beside the ledger)
     │   └── TryLater              503   an author raises it: "ask me again"
-    ├── FetchError                    task.fetch / candidate.fetch could not bring the bytes
+    ├── FetchError               502  task.fetch / candidate.fetch could not bring the bytes
+    │   └── UnfetchableError     422  and never can: that is no URI which anything could be fetched from
     └── ClientError                   raised by client/ on the caller's side
         ├── ExecutorUnreachableError    no answer
         └── ExecutorRefusedError        an answer with an error status; keeps it
@@ -25,6 +27,7 @@ attempt, so `retryable` is derived from `status_code` and set by nobody.
 
 from __future__ import annotations
 
+import math
 from typing import ClassVar
 
 from executor_sdk.protocol.plain import Json
@@ -123,7 +126,10 @@ class BodyDiffersError(RequestError):
 
 
 class Refuse(RequestError):  # noqa: N818 - a signal that authors raise, not a fault
-    """Raised by an author: never ask this again. Answered 422, final for the kernel."""
+    """This task is refused; never ask this again.
+
+    An author raises it with a code and a sentence. Answered 422, final for the kernel.
+    """
 
     status_code = 422
     code = "REFUSED"
@@ -180,14 +186,18 @@ class DrainingError(TaskError):
 
 
 class TryLater(TaskError):  # noqa: N818 - a signal that authors raise, not a fault
-    """Raised by an author: ask again. Answered 503 with `Retry-After`; `after_s` in seconds."""
+    """This task cannot be done now; ask again.
+
+    An author raises it. Answered 503 with `Retry-After`; `after_s` in seconds.
+    """
 
     status_code = 503
     code = "TRY_LATER"
 
     def __init__(self, message: str | None = None, *, after_s: float | None = None, details: Json = None) -> None:
         super().__init__(message, details=details)
-        self.after_s = after_s
+        #: None, which leaves it to the kit, also where no header could say it.
+        self.after_s = None if after_s is None or not math.isfinite(after_s) else after_s
 
 
 class FetchError(ExecutorError):
@@ -202,6 +212,19 @@ class FetchError(ExecutorError):
     def __init__(self, reason: ReasonCode, message: str) -> None:
         super().__init__(message, details={"reason_code": int(reason)})
         self.reason = reason
+
+
+class UnfetchableError(FetchError):
+    """What was to be fetched is no URI, or of a scheme that nothing is fetched by; another attempt meets the same.
+
+    In an execute handler it is answered 422, final for the kernel; in a verifier it is inconclusive, as any fetch.
+    """
+
+    status_code = 422
+    code = "UNFETCHABLE"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(ReasonCode.EVIDENCE_UNREACHABLE, message)
 
 
 class ClientError(ExecutorError):
@@ -240,7 +263,7 @@ class ExecutorRefusedError(ClientError):
         return not 400 <= self.status < 500
 
 
-class TaskCancelled(BaseException):  # noqa: N818 - not an Exception, so that `except Exception` cannot swallow it
+class TaskCancelled(BaseException):  # not an Exception, so that `except Exception` cannot swallow it
     """The work is no longer wanted. Raised inside a handler by its next `task.progress()` or `task.check()`."""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, Final
 
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -80,15 +81,17 @@ class Executor(Decorators):
         settings = settings or self.settings
         artifacts = artifacts or _artifacts(settings)
         egress = _egress(settings, artifacts)
+        ledger = _ledger(settings)
         dispatcher = Dispatcher(
             self.registry.within(settings, _surroundings(settings, overrides or {})),
-            _executions(settings, observer),
+            _executions(settings, ledger, observer),
             settings,
             artifacts=artifacts,
             fetcher=fetcher or egress,
         )
 
-        return asgi.build(dispatcher, settings, stopped=egress.aclose)
+        # Looked into before anything is served: a ledger that cannot be opened would fail every request.
+        return asgi.build(dispatcher, settings, started=partial(ledger.page, "", 1), stopped=egress.aclose)
 
 
 def reads(artifacts: ArtifactStore) -> ReadArtifact:
@@ -123,9 +126,9 @@ def _egress(settings: Settings, artifacts: ArtifactStore) -> Egress:
     )
 
 
-def _executions(settings: Settings, observer: Observer | None) -> Executions:
+def _executions(settings: Settings, ledger: Ledger, observer: Observer | None) -> Executions:
     return Executions(
-        _ledger(settings),
+        ledger,
         slots=settings.max_concurrency,
         queue=settings.max_queued,
         keep=Keep(settings.keep_count, settings.keep_bytes, settings.keep_ms),

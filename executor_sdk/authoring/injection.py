@@ -13,9 +13,7 @@ from executor_sdk.authoring.signature import Dependency, Fact, Inputs, Shape, Si
 from executor_sdk.authoring.threads import Threads
 
 
-def given(
-    signature: Signature, facts: Mapping[type, object], inputs: object
-) -> tuple[list[object], dict[str, object]]:
+def given(signature: Signature, facts: Mapping[type, object], inputs: object) -> tuple[list[object], dict[str, object]]:
     """The positional and the named arguments of a function for which nothing has to be made."""
     positional: list[object] = []
     named: dict[str, object] = {}

@@ -53,4 +53,7 @@ def _usable(url: str) -> str:
         split(url)
     except UnusableUrlError as error:
         raise CommandError(Exit.USAGE, str(error)) from None
+    if "?" in url or "#" in url:
+        # Paths are appended to it; and a query may be a token, which no message should show.
+        raise CommandError(Exit.USAGE, "the base URL must end before its query")
     return url

@@ -50,7 +50,7 @@ def run(given: argparse.Namespace) -> int:
         results = anyio.run(_examined, target, given.only)
     document = report.document(results, address=target.address, capabilities=target.learned.capabilities)
     if given.report:
-        given.report.write_text(pretty(document) + "\n")
+        _write(given.report, pretty(document))
     print(pretty(document) if given.json else "\n".join(report.summary(results)))
     good = all(result.verdict in (Verdict.PASS, Verdict.WARN) for result in results.values())
     return Exit.GOOD if good else Exit.JUDGED_BAD
@@ -61,6 +61,13 @@ def _check(given: argparse.Namespace) -> None:
         raise CommandError(Exit.USAGE, "name what is to be tested: APP or URL")
     if not any(requirement.id.startswith(given.only) for requirement in REQUIREMENTS):
         raise CommandError(Exit.USAGE, f"no requirement begins with {given.only!r}; --list shows them")
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text + "\n")
+    except OSError as error:
+        raise CommandError(Exit.USAGE, f"--report {path}: {error.strerror or error}") from None
 
 
 def _target(base_url: str, given: argparse.Namespace) -> Target:

@@ -16,6 +16,8 @@ from executor_sdk.cli.announcing import Announcement
 from executor_sdk.cli.arguments import add_json
 from executor_sdk.cli.exits import CommandError, Exit
 from executor_sdk.cli.serving import APP_VARIABLE, configured
+from executor_sdk.cli.stopping import Server
+from executor_sdk.client.base_url import UnusableUrlError, split
 from executor_sdk.errors import DefinitionError
 
 if TYPE_CHECKING:
@@ -44,6 +46,8 @@ def run(given: argparse.Namespace) -> int:
     """Serve until told to stop. Options come from the environment too: EXECUTOR_TIMEOUT_S and so on."""
     if bool(given.register) is not bool(given.name):
         raise CommandError(Exit.USAGE, "--register KERNEL_URL and --as NAME belong together")
+    _check_url("--register", given.register)
+    _check_url("--advertise", given.advertise)
     try:
         configured(loaded(given.app))
     except DefinitionError as error:
@@ -61,8 +65,6 @@ def run(given: argparse.Namespace) -> int:
     threading.Thread(target=announcement.make, name="announcement", daemon=True).start()
     try:
         _serve(listening, reload=given.reload)
-    except KeyboardInterrupt:
-        pass
     finally:
         announcement.stop()
         listening.close()
@@ -77,6 +79,14 @@ def listen_address(text: str) -> tuple[str, int]:
     return host.strip("[]") or "127.0.0.1", int(port)
 
 
+def _check_url(option: str, url: str | None) -> None:
+    try:
+        if url is not None:
+            split(url)
+    except UnusableUrlError as error:
+        raise CommandError(Exit.USAGE, f"{option}: {error}") from None
+
+
 def _serve(listening: socket.socket, *, reload: bool) -> None:
     config = uvicorn.Config(
         "executor_sdk.cli.serving:application",
@@ -88,11 +98,13 @@ def _serve(listening: socket.socket, *, reload: bool) -> None:
         # Bounded: a caller that never hangs up must not keep a stopped executor alive.
         timeout_graceful_shutdown=STOP_S,
     )
-    server = uvicorn.Server(config)
+    server = Server(config)
     if reload:
         ChangeReload(config, target=server.run, sockets=[listening]).run()
-    else:
-        server.run(sockets=[listening])
+        return
+    server.run(sockets=[listening])
+    if not server.started:
+        raise CommandError(Exit.USAGE, "the application did not start; its log says why")
 
 
 def _listening(host: str, port: int) -> socket.socket:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Mapping
 from dataclasses import fields
@@ -18,8 +19,18 @@ APP_VARIABLE: Final = "EXECUTOR_CLI_APP"
 
 
 def application() -> ASGIApp:
-    """The named application, for the server to ask for."""
-    return configured(load_app(os.environ[APP_VARIABLE]))
+    """The named application, for the server to ask for; it shows its log, unless the author has set that up."""
+    app = configured(load_app(os.environ[APP_VARIABLE]))
+    show_log()
+    return app
+
+
+def show_log() -> None:
+    """Write what is logged, from INFO on, to standard error; a logging that is set up already stays as it is."""
+    if not logging.getLogger().handlers:
+        logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+        # It would write down every URL that is fetched, with whatever token is in it.
+        logging.getLogger("httpx2").setLevel(logging.WARNING)
 
 
 def configured(app: ASGIApp) -> ASGIApp:

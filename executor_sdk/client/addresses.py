@@ -15,8 +15,9 @@ from executor_sdk.protocol.reason_codes import ReasonCode
 #: Brings all addresses of a host name; raises OSError.
 Resolve: TypeAlias = Callable[[str, int], Awaitable[Sequence[str]]]
 
-#: IPv6 ranges that carry an IPv4 address in their last 32 bits: NAT64 and its local form.
-_NAT64: Final = (IPv6Network("64:ff9b::/96"), IPv6Network("64:ff9b:1::/48"))
+#: IPv6 ranges that carry an IPv4 address in their last 32 bits: NAT64 and its local form, addresses compatible with
+#: IPv4 (which no one should use any more), and translated ones.
+_CARRIERS: Final = tuple(map(IPv6Network, ("64:ff9b::/96", "64:ff9b:1::/48", "::/96", "::ffff:0:0:0/96")))
 
 
 class Guard:
@@ -34,7 +35,7 @@ class Guard:
         """
         try:
             addresses = await self._resolve(host, port)
-        except OSError:
+        except (OSError, UnicodeError):  # a name that is none, as one with two dots in a row
             addresses = ()
         if not addresses:
             raise FetchError(ReasonCode.EVIDENCE_UNREACHABLE, f"{host} has no address")
@@ -66,7 +67,7 @@ def _unwrapped(ip: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
     """The IPv4 address that an IPv6 address stands for: a way around the check otherwise."""
     if isinstance(ip, IPv4Address):
         return ip
-    if any(ip in network for network in _NAT64):
+    if any(ip in network for network in _CARRIERS):
         return IPv4Address(int(ip) & 0xFFFF_FFFF)
     return ip.ipv4_mapped or ip.sixtofour or (ip.teredo[1] if ip.teredo else ip)
 

@@ -1,4 +1,4 @@
-"""What an executor answered: status and bounded bytes, before anybody judged them."""
+"""What came back of a call: an answer, status and bounded bytes, before anybody judged it; or none."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ class Answer:
 
     status: int
     reason_phrase: str
+    #: To be looked up by lower-case names.
     headers: Mapping[str, str]
     body: bytes = field(repr=False)
 
@@ -40,3 +41,19 @@ class Answer:
             return f"{error['code']}: {error['message']}"
         except (ValueError, LookupError, TypeError):
             return self.excerpt
+
+
+class NoAnswerError(Exception):
+    """No whole answer came: there is no connection, or it broke, or what came is no HTTP."""
+
+    def __init__(self, sentence: str, *, timed_out: bool = False) -> None:
+        super().__init__(sentence)
+        self.timed_out = timed_out
+
+
+class OversizedAnswerError(Exception):
+    """The answer is larger than asked for; `answer` holds what was read of it."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__(f"more than {len(answer.body)} bytes")
+        self.answer = answer

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
@@ -13,8 +14,8 @@ import httpx2
 
 from executor_sdk.client.addresses import Guard, Resolve
 from executor_sdk.client.base_url import basic
-from executor_sdk.client.local_files import LocalFiles
-from executor_sdk.errors import FetchError
+from executor_sdk.client.local_files import MAX_SHOWN, LocalFiles
+from executor_sdk.errors import FetchError, UnfetchableError
 from executor_sdk.protocol.digests import content_digest
 from executor_sdk.protocol.reason_codes import ReasonCode
 from executor_sdk.protocol.wire import EvidenceRef
@@ -23,6 +24,13 @@ MAX_REDIRECTS: Final = 5
 
 #: Reads an `artifact://` URI; None for one that the store does not know. Raises FetchError.
 ReadArtifact = Callable[[str], bytes | None]
+
+#: Characters of a URL, and those that no request can carry; urlsplit has taken tabs and line ends out.
+MAX_URL: Final = 8_192
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
+
+#: Where the part of a URI begins that may hold a token.
+_SECRET: Final = re.compile("[?#]")
 
 _PORTS: Final = {"http": 80, "https": 443}
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
@@ -54,6 +62,7 @@ class Egress:
         """The bytes at an http, https, file or artifact URI.
 
         Raises:
+            UnfetchableError: it is no such URI.
             FetchError: unreachable or too large (200), too slow (201), not allowed (202).
         """
         limit = self._max_bytes if max_bytes is None else min(max_bytes, self._max_bytes)
@@ -87,7 +96,7 @@ class Egress:
             return await anyio.to_thread.run_sync(self._files.read, uri, limit, abandon_on_cancel=True)
         if scheme == "artifact":
             return self._fetch_artifact(uri, limit)
-        raise FetchError(ReasonCode.EVIDENCE_UNREACHABLE, f"{_shown(uri)} is no http, https, file or artifact URI")
+        raise UnfetchableError(f"{_shown(uri)!r} is no http, https, file or artifact URI")
 
     def _fetch_artifact(self, uri: str, limit: int) -> bytes:
         data = self._read_artifact(uri) if self._read_artifact else None
@@ -155,22 +164,29 @@ async def _body(response: httpx2.Response, uri: str, limit: int) -> bytes:
 
 
 def _next(uri: str, response: httpx2.Response) -> str:
-    target = urljoin(uri, response.headers.get("location", ""))
-    if target.partition(":")[0].lower() not in _PORTS:
-        raise FetchError(
-            ReasonCode.EVIDENCE_AUTH_DENIED, f"{_shown(uri)} sends us to {_shown(target)}, which is no web page"
-        )
-    return target
+    try:
+        target = urljoin(uri, response.headers.get("location", ""))
+        if target.partition(":")[0].lower() in _PORTS:
+            _split(target)
+            return target
+    except (ValueError, UnfetchableError):
+        # That is the fault of who sends us there, and may be mended by the next attempt.
+        raise FetchError(ReasonCode.EVIDENCE_UNREACHABLE, f"{_shown(uri)} sends us to no usable URL") from None
+    sentence = f"{_shown(uri)} sends us to {_shown(target)}, which is no web page"
+    raise FetchError(ReasonCode.EVIDENCE_AUTH_DENIED, sentence)
 
 
 def _split(uri: str) -> SplitResult:
     try:
+        uri.encode()
         parts = urlsplit(uri)
-        if parts.hostname and (parts.port is None or parts.port > 0):
+        is_sendable = len(uri) <= MAX_URL and not _CONTROL.search(parts.geturl())
+        if is_sendable and parts.hostname and (parts.port is None or parts.port > 0):
             return parts
     except ValueError:
         pass
-    raise FetchError(ReasonCode.EVIDENCE_UNREACHABLE, f"{_shown(uri)} is no usable URL")
+    # What is no URL may have its password anywhere before the last @.
+    raise UnfetchableError(f"{_shown(uri.rpartition('@')[2])!r} is no usable URL")
 
 
 def _origin(parts: SplitResult) -> tuple[str, str | None, int | None]:
@@ -183,6 +199,6 @@ def _too_large(uri: str, limit: int) -> FetchError:
 
 def _shown(uri: str) -> str:
     """`uri` as a message may show it: without credentials, without its query (which may hold a token), not endless."""
-    scheme, separator, rest = uri.partition("://")
+    scheme, separator, rest = _SECRET.split(uri, maxsplit=1)[0].partition("://")
     authority, slash, path = rest.partition("/")
-    return f"{scheme}{separator}{authority.rpartition('@')[2]}{slash}{path.partition('?')[0]}"[:200]
+    return f"{scheme}{separator}{authority.rpartition('@')[2]}{slash}{path}"[:MAX_SHOWN]

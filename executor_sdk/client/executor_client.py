@@ -7,11 +7,10 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 import anyio
-import httpx2
 
-from executor_sdk.client.answer import Answer
+from executor_sdk.client.answer import Answer, NoAnswerError, OversizedAnswerError
 from executor_sdk.client.base_url import split
-from executor_sdk.client.pool import pooled_http
+from executor_sdk.client.pool import Http, Pool, exchange_by_httpx2, pooled_http
 from executor_sdk.errors import ExecutorRefusedError, ExecutorUnreachableError
 from executor_sdk.protocol.canonical import declared_bytes
 from executor_sdk.protocol.plain import MAX_BODY_BYTES, Json, NotJsonError, parse
@@ -42,7 +41,7 @@ class ExecutorClient:
         timeout_s: float = TIMEOUT_S,
         resends: int = RESENDS,
         resend_wait_ms: int = RESEND_WAIT_MS,
-        http: httpx2.AsyncClient | None = None,
+        http: Http | None = None,
         max_answer_bytes: int = MAX_BODY_BYTES,
     ) -> None:
         base = split(base_url)
@@ -112,42 +111,22 @@ class ExecutorClient:
     async def _send_once(self, method: str, path: str, content: bytes | None, headers: Mapping[str, str]) -> Answer:
         try:
             with anyio.move_on_after(self._timeout_s):
-                return await self._exchange(method, path, content, headers)
-        except (httpx2.TransportError, httpx2.InvalidURL) as error:
+                return await self._exchange(method, self.base_url + path, headers, content)
+        except NoAnswerError as error:
             # The text of a driver's error names sockets and addresses at most; headers are never in it.
-            sentence = f"{path} of {self.base_url}: {str(error) or type(error).__name__}"
-            raise ExecutorUnreachableError(sentence, timed_out=isinstance(error, httpx2.TimeoutException)) from None
+            raise ExecutorUnreachableError(f"{path} of {self.base_url}: {error}", timed_out=error.timed_out) from None
+        except OversizedAnswerError as error:
+            raise self._refused(f"an answer of more than {self._max_answer_bytes} bytes", error.answer) from None
         raise ExecutorUnreachableError(
             f"{path} of {self.base_url}: no answer within {self._timeout_s:g} s", timed_out=True
         )
 
-    async def _exchange(self, method: str, path: str, content: bytes | None, headers: Mapping[str, str]) -> Answer:
-        http = self._pool()
-        request = http.build_request(method, self.base_url + path, content=content, headers=dict(headers))
-        response = await http.send(request, stream=True)
-        try:
-            body = await self._bounded(response)
-        finally:
-            # A cancelled call closes its connection too; the pool does it without awaiting the peer.
-            with anyio.CancelScope(shield=True):
-                await response.aclose()
-        return Answer(response.status_code, response.reason_phrase, response.headers, body)
-
-    async def _bounded(self, response: httpx2.Response) -> bytes:
-        body = bytearray()
-        async for chunk in response.aiter_raw():
-            body += chunk
-            if len(body) > self._max_answer_bytes:
-                raise self._refused(
-                    f"an answer of more than {self._max_answer_bytes} bytes",
-                    Answer(response.status_code, response.reason_phrase, response.headers, bytes(body)),
-                )
-        return bytes(body)
-
-    def _pool(self) -> httpx2.AsyncClient:
+    async def _exchange(self, method: str, url: str, headers: Mapping[str, str], content: bytes | None) -> Answer:
         if self._http is None:
             self._http = pooled_http()
-        return self._http
+        if isinstance(self._http, Pool):
+            return await self._http.exchange(method, url, headers, content, max_bytes=self._max_answer_bytes)
+        return await exchange_by_httpx2(self._http, method, url, headers, content, max_bytes=self._max_answer_bytes)
 
     def _read(self, path: str, answer: Answer, kind: type[Any]) -> dict[str, Json]:
         self._accepted(path, answer)

@@ -6,10 +6,14 @@ import os
 import stat
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 from urllib.parse import unquote, urlsplit
 
-from executor_sdk.errors import FetchError
+from executor_sdk.errors import FetchError, UnfetchableError
 from executor_sdk.protocol.reason_codes import ReasonCode
+
+#: Characters of a URI that a message shows.
+MAX_SHOWN: Final = 200
 
 
 class LocalFiles:
@@ -22,9 +26,10 @@ class LocalFiles:
         """The bytes of a regular file under one of the folders.
 
         Raises:
+            UnfetchableError: `uri` is no URI.
             FetchError: outside of them (202, whether it exists or not), not there, or too large (200).
         """
-        path = self._within_roots(uri)
+        path, uri = self._within_roots(uri), uri[:MAX_SHOWN]
         try:
             # The resolved path has no links left; one put there since is not followed, and no pipe holds us up.
             descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
@@ -42,7 +47,10 @@ class LocalFiles:
         return data
 
     def _within_roots(self, uri: str) -> Path:
-        parts = urlsplit(uri)
+        try:
+            parts = urlsplit(uri)
+        except ValueError:
+            raise UnfetchableError(f"{uri[:MAX_SHOWN]} is no usable URL") from None
         try:
             path = Path(unquote(parts.path)).resolve()
         except (OSError, ValueError, RuntimeError):  # a loop of links, a null byte
@@ -50,6 +58,6 @@ class LocalFiles:
         if parts.netloc not in {"", "localhost"} or not any(path.is_relative_to(root) for root in self._roots):
             raise FetchError(
                 ReasonCode.EVIDENCE_AUTH_DENIED,
-                f"{uri} is in no folder that may be read; the option file_roots would open one",
+                f"{uri[:MAX_SHOWN]} is in no folder that may be read; the option file_roots would open one",
             )
         return path

@@ -46,9 +46,7 @@ class Breach:
         return {"path": self.path, "rule": self.rule, "advice": self.advice}
 
 
-def breaches(
-    answer: Mapping[str, Json], contract: Mapping[str, Json], *, encoded: bytes | None = None
-) -> list[Breach]:
+def breaches(answer: Mapping[str, Json], contract: Mapping[str, Json], *, encoded: bytes | None = None) -> list[Breach]:
     """Everything in an answer to `/execute` that a kernel would refuse, and where the output breaks its schema.
 
     `answer` is plain JSON (parsed, or through `plain.checked`); an empty list means that it may go out. `encoded` are

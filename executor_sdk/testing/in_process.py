@@ -74,6 +74,11 @@ class Judged:
     reason_codes: list[int]
     answer: dict[str, Json] = field(repr=False)
 
+    @property
+    def message(self) -> str:
+        """What the author's verifier said about it."""
+        return str(self.answer.get("message", ""))
+
 
 @contextmanager
 def in_process(

@@ -14,6 +14,7 @@ from executor_sdk.errors import (
     RequestError,
     TaskError,
     TryLater,
+    UnfetchableError,
 )
 from executor_sdk.protocol.plain import NotJsonError, parse
 from executor_sdk.protocol.reason_codes import ReasonCode
@@ -28,6 +29,8 @@ def error_in(answer: Answer) -> ExecutorError:
         return ExecutorRefusedError(
             f"answered {answer.status}", status=answer.status, reason_phrase=answer.reason_phrase, answer=answer.excerpt
         )
+    if code == UnfetchableError.code:
+        return UnfetchableError(message)
     if code == FetchError.code and isinstance(details, dict):
         return FetchError(ReasonCode(details["reason_code"]), message)
     if code == TryLater.code:
