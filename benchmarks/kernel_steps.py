@@ -3,8 +3,9 @@
     python benchmarks/kernel_steps.py [--steps 600] [--concurrency 16]
 
 One kernel (API, worker, SQLite with synchronous=FULL) in this process on uvloop, as `kernel-stub serve` runs it, one
-typed executor in another, over real sockets. The yardstick is the same executor called by the same client with no kernel between: `of_bare_calls` is the
-share of that rate that whole steps reach. The last line is JSON: `steps_per_s`, `failed`.
+typed executor in another, over real sockets. The yardstick is the same executor called by the same client with no
+kernel between: `of_bare_calls` is the share of that rate that whole steps reach. The last line is JSON: `steps_per_s`,
+`failed`.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Final
 
 import anyio
 
@@ -28,6 +30,8 @@ from kernel_stub.fleet.entries import new_entry
 from kernel_stub.kernel import open_kernel
 from kernel_stub.rules.records import TERMINAL_RUN, RunStatus
 from kernel_stub.settings import KernelSettings
+
+_LOOP: Final = {"use_uvloop": True}
 
 
 async def steps_per_s(url: str, state_dir: Path, *, steps: int, concurrency: int) -> tuple[float, int]:
@@ -44,7 +48,7 @@ async def steps_per_s(url: str, state_dir: Path, *, steps: int, concurrency: int
         group.start_soon(kernel.worker().run)
         begun = time.perf_counter()
         await kernel.runs.kickoff("bench")
-        while RunStatus((await kernel.runs.watch("bench"))["status"]) not in TERMINAL_RUN:
+        while RunStatus((await kernel.runs.watch("bench"))["status"]) not in TERMINAL_RUN:  # noqa: ASYNC110
             await anyio.sleep(0.02)
         taken = time.perf_counter() - begun
         counts = (await kernel.runs.watch("bench"))["counts"]
@@ -77,9 +81,12 @@ def main() -> None:
     options = arguments.parse_args()
     with served("executor") as port, tempfile.TemporaryDirectory() as state:
         url = f"http://127.0.0.1:{port}"
-        bare = anyio.run(lambda: bare_pairs_per_s(url, pairs=options.steps, concurrency=options.concurrency))
+        bare = anyio.run(
+            lambda: bare_pairs_per_s(url, pairs=options.steps, concurrency=options.concurrency), backend_options=_LOOP
+        )
         rate, failed = anyio.run(
-            lambda: steps_per_s(url, Path(state), steps=options.steps, concurrency=options.concurrency)
+            lambda: steps_per_s(url, Path(state), steps=options.steps, concurrency=options.concurrency),
+            backend_options=_LOOP,
         )
     print(f"bare pairs of calls {bare:8.0f} /s")
     print(f"whole steps         {rate:8.0f} /s   {rate / bare:.2f} of bare")

@@ -5,11 +5,11 @@ Each class takes facts and writes its own sentence: the kernel's where a recordi
     KernelError
     ├── MalformedRequestError 400   BodyTooLargeError 413   UnavailableError 503
     ├── NotFoundError         404   RunNotFoundError, StepNotFoundError, ExecutorNotFoundError
-    ├── ConflictError         409   RunExistsError, IllegalTransitionError, LeaseLostError
+    ├── ConflictError         409   RunExistsError, TaskIdTakenError, IllegalTransitionError, LeaseLostError
     ├── InvalidSpecError      422
     ├── StepFailedError             an attempt at a step failed; never on the wire
     ├── StoreError            500   every driver error, newer schema, a closed store
-    └── LogError              500   BrokenLogError, BadSignatureError, InvalidEventError
+    └── LogError              500   BrokenLogError, BadSignatureError, InvalidEventError, TablesDifferError
 """
 
 from __future__ import annotations
@@ -108,6 +108,15 @@ class RunExistsError(ConflictError):
         super().__init__(f"run already exists: {run_id}; choose another run_id")
 
 
+class TaskIdTakenError(ConflictError):
+    """A step of another run has the task ids of a step of this one."""
+
+    code = "TASK_ID_TAKEN"
+
+    def __init__(self, run_id: str, step_id: str) -> None:
+        super().__init__(f"a task of run {run_id} would have the id of a task of step {step_id}; choose another run_id")
+
+
 class IllegalTransitionError(ConflictError):
     """A run or task in this state cannot do that."""
 
@@ -181,3 +190,13 @@ class InvalidEventError(LogError):
     def __init__(self, reason: str) -> None:
         super().__init__(f"invalid event: {reason}")
         self.reason = reason
+
+
+class TablesDifferError(LogError):
+    """What the queue keeps of a step is not what the log says; the log wins."""
+
+    code = "TABLES_DIFFER"
+
+    def __init__(self, step_id: str, reason: str) -> None:
+        super().__init__(f"step {step_id} is not what the log says: {reason}")
+        self.step_id = step_id

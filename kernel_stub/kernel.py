@@ -9,15 +9,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import httpx2
+from anyio import to_thread
 
-from executor_sdk.client.pool import pooled_http
+from executor_sdk.client.pool import Http, pooled_http
 from executor_sdk.protocol.plain import Json
 from kernel_stub.fleet.clients import Clients
 from kernel_stub.fleet.registry import Registry
+from kernel_stub.log.agreement import compare
 from kernel_stub.log.identity import Identity, load_or_create
-from kernel_stub.log.pages import replay_all, verify_all
+from kernel_stub.log.pages import PAGE_EVENTS, replay_all, verify_all
 from kernel_stub.log.replay import Replay
+from kernel_stub.rules.records import Step
 from kernel_stub.runs.attempt import Attempts, no_failpoint
 from kernel_stub.runs.commands import RunCommands
 from kernel_stub.runs.worker import Worker
@@ -57,7 +59,7 @@ class Kernel:
             clock=self.clock,
             failpoint=failpoint,
         )
-        return Worker(self.store, attempts, self.settings, clock=self.clock, worker_id=worker_id)
+        return Worker(self.store, attempts, self.settings, clock=self.clock, worker_id=worker_id, failpoint=failpoint)
 
     async def log_head(self) -> int:
         """The number of the last signed event; 0 for an empty log."""
@@ -67,17 +69,28 @@ class Kernel:
         """Recompute every hash and signature; returns how many events there are.
 
         Raises:
-            BrokenLogError: the first event that does not hold.
+            BrokenLogError: the first event that does not hold, or is not there.
         """
-        return await verify_all(self.store.log_page)
+        return await verify_all(self.store.log_page, head=await self.log_head())
 
     async def replay_log(self) -> Replay:
-        """Rebuild every task from its events alone.
+        """Rebuild every task from its events alone, and hold the steps that succeeded against them.
 
         Raises:
             BrokenLogError: the first event that does not hold, or cannot follow the ones before it.
+            TablesDifferError: a step's result is not what the log says.
         """
-        return await replay_all(self.store.log_page)
+        # Read before the log is: what a step keeps was appended no later.
+        steps = await self._succeeded_steps()
+        replay = await replay_all(self.store.log_page, head=await self.log_head())
+        await to_thread.run_sync(compare, steps, replay.tasks)
+        return replay
+
+    async def _succeeded_steps(self) -> list[Step]:
+        steps: list[Step] = []
+        while page := await self.store.succeeded_steps(after=steps[-1].step_id if steps else "", limit=PAGE_EVENTS):
+            steps += page
+        return steps
 
     def node_status(self, *, running: bool) -> dict[str, Json]:
         """Who signs here, and with which version."""
@@ -95,7 +108,7 @@ async def open_kernel(
     settings: KernelSettings,
     *,
     clock: Callable[[], int] = epoch_ms,
-    http: httpx2.AsyncClient | None = None,
+    http: Http | None = None,
     store_path: Path | None = None,
 ) -> AsyncIterator[Kernel]:
     """Open the kernel of a state directory, which is made where it is missing.

@@ -28,7 +28,7 @@ class KernelSettings:
     concurrency: int = 8
     #: How many crashes of ours one attempt survives before the step is dead-lettered.
     max_recoveries: int = 10
-    #: How long an answered `/health` and `/capabilities` stands for the next step.
+    #: How long an executor's address, and its answers to `/health` and `/capabilities`, stand for the next step.
     probe_ttl_ms: int = 2_000
     #: How long a stopping worker lets its steps in flight end; the rest is resumed by the next worker.
     drain_s: float = 5.0

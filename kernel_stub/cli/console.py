@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import sys
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 import anyio
@@ -19,13 +21,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command: 0 done, 1 refused or ended badly, 2 wrong usage."""
     arguments = _parser().parse_args(argv)
     try:
-        code: int = anyio.run(arguments.command, arguments)
+        code: int = anyio.run(arguments.command, arguments, backend_options=_loop_options(arguments))
     except KeyboardInterrupt:
         return 130
     except Exception as error:  # noqa: BLE001 - raised again if it is not for a person
         _tell(_first(error))
         return 1
     return code
+
+
+def _loop_options(arguments: argparse.Namespace) -> dict[str, bool]:
+    """uvloop for what serves or works, where it is installed; a command that ends at once is quicker without."""
+    lasting = hasattr(arguments, "worker_id")
+    return {"use_uvloop": lasting and find_spec("uvloop") is not None}
 
 
 def _first(error: Exception) -> Exception:

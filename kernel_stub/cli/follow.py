@@ -14,7 +14,7 @@ from kernel_stub.runs.commands import RunCommands
 #: Seconds between looks; the worker is another process, so nobody can wake us.
 _LOOK_EVERY_S: Final = 0.1
 
-#: Characters of an error that a line shows.
+#: Characters of an error, or of an answer, that a line shows.
 _MAX_ERROR: Final = 160
 
 #: What a line shows of a payload, in this order.
@@ -46,13 +46,28 @@ def progress_line(event: dict[str, Json], began_ms: int) -> str:
     since_s = (event["created_at"] - began_ms) / 1000
     payload = event["payload"] if isinstance(event["payload"], dict) else {}
     facts = [_fact(name, payload[name]) for name in _FACTS if payload.get(name) is not None]
-    aggregation = payload.get("aggregation")
-    if isinstance(aggregation, dict) and "final_decision" in aggregation:
-        facts.append(f"decision={aggregation['final_decision']} answer={aggregation.get('final_answer')}")
+    facts += _sequel(event["created_at"], payload)
     return f"{since_s:8.3f}s {event['event_type']} {' '.join(facts)}".rstrip()
 
 
+def _sequel(at_ms: int, payload: dict[str, Json]) -> list[str]:
+    """What comes of it: another attempt, another round, or the last word."""
+    if isinstance(due := payload.get("next_run_at"), int):
+        return [f"again in {(due - at_ms) / 1000:g}s"]
+    if "reexplore" in payload:
+        return [f"{payload.get('path')}, another round: {payload.get('action')}"]
+    aggregation = payload.get("aggregation")
+    if not isinstance(aggregation, dict):
+        return []
+    named = {"decision": aggregation.get("final_decision"), "answer": aggregation.get("final_answer")}
+    return [f"{bucket}={'null' if value is None else _line(value)}" for bucket, value in named.items()]
+
+
 def _fact(name: str, value: Json) -> str:
-    # An error may hold whatever an executor answered: one line, no control characters, not all of it.
-    text = "".join(character if character.isprintable() else " " for character in str(value))[:_MAX_ERROR]
+    text = _line(value)
     return f"{name}={text}" if name in {"attempt", "error"} else text
+
+
+def _line(value: Json) -> str:
+    """What an executor said, whatever it is: one line, no control characters, not all of it."""
+    return "".join(character if character.isprintable() else " " for character in str(value))[:_MAX_ERROR]

@@ -12,7 +12,7 @@ import anyio
 from kernel_stub.cli.arguments import Parser, Subcommands, command
 from kernel_stub.cli.opening import opened
 from kernel_stub.cli.printing import say, say_bytes
-from kernel_stub.log.pages import PageReader, pages, verify_all
+from kernel_stub.log.pages import PageReader, pages, replay_all, verify_all
 
 #: The longest line that is read from a file: far above the largest event, and not a whole wrong file.
 _MAX_LINE_BYTES: Final = 1_048_576
@@ -23,7 +23,8 @@ def add_commands(subcommands: Subcommands) -> None:
     area: Parser = subcommands.add_parser("log", help="the signed event log")
     area_commands = area.add_subparsers(metavar="COMMAND", required=True)
     command(area_commands, "head", _head, "the number of the last event")
-    command(area_commands, "replay", _replay, "rebuild every task from its events")
+    replay = command(area_commands, "replay", _replay, "rebuild every task from its events")
+    replay.add_argument("file", type=Path, nargs="?", metavar="FILE", help="an exported log instead of the node's own")
     verify = command(area_commands, "verify", _verify, "recompute every hash and signature")
     verify.add_argument("file", type=Path, nargs="?", metavar="FILE", help="an exported log instead of the node's own")
     command(area_commands, "export", _export, "print the events, one a line")
@@ -36,8 +37,12 @@ async def _head(arguments: argparse.Namespace) -> int:
 
 
 async def _replay(arguments: argparse.Namespace) -> int:
-    async with opened(arguments) as kernel:
-        await kernel.replay_log()
+    if arguments.file is not None:
+        with arguments.file.open("rb") as file:
+            await replay_all(_lines(file))
+    else:
+        async with opened(arguments) as kernel:
+            await kernel.replay_log()
     say("replayed")
     return 0
 

@@ -12,6 +12,7 @@ import anyio
 import uvicorn
 
 from kernel_stub.api.app import build
+from kernel_stub.api.callers import LOOPBACK_HOSTS
 from kernel_stub.cli.opening import opened
 from kernel_stub.cli.printing import note, say
 from kernel_stub.cli.stopping import on_stop_signal
@@ -43,7 +44,7 @@ class _Server(uvicorn.Server):
 
 
 async def _serve(kernel: Kernel, listener: socket.socket, arguments: argparse.Namespace) -> None:
-    server = _Server(_config(kernel))
+    server = _Server(_config(kernel, listener))
     worker = kernel.worker(worker_id=arguments.worker_id)
     async with anyio.create_task_group() as signals:
         await signals.start(on_stop_signal, server.stop, worker.stop)
@@ -56,9 +57,9 @@ async def _serve(kernel: Kernel, listener: socket.socket, arguments: argparse.Na
         signals.cancel_scope.cancel()
 
 
-def _config(kernel: Kernel) -> uvicorn.Config:
+def _config(kernel: Kernel, listener: socket.socket) -> uvicorn.Config:
     return uvicorn.Config(
-        build(kernel),
+        build(kernel, hosts=LOOPBACK_HOSTS if _is_private(listener) else None),
         lifespan="off",
         log_level="warning",
         access_log=False,
@@ -78,5 +79,9 @@ def _listener(host: str, port: int) -> Iterator[socket.socket]:
 def _announce(listener: socket.socket) -> None:
     host, port = listener.getsockname()[:2]
     say(f"kernel-stub listens on http://{f'[{host}]' if ':' in host else host}:{port}")
-    if host not in _LOOPBACK:
+    if not _is_private(listener):
         note("Warning: this API asks nobody who they are; anyone who reaches this address may use it")
+
+
+def _is_private(listener: socket.socket) -> bool:
+    return listener.getsockname()[0] in _LOOPBACK

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import httpx2
-
 from executor_sdk.client.executor_client import ExecutorClient
+from executor_sdk.client.pool import Http
 from kernel_stub.rules.records import ExecutorEntry
 from kernel_stub.settings import KernelSettings
 
@@ -12,7 +11,7 @@ from kernel_stub.settings import KernelSettings
 class Clients:
     """Hands out a client per executor; all share one pool, and a client is cheap to make."""
 
-    def __init__(self, settings: KernelSettings, http: httpx2.AsyncClient) -> None:
+    def __init__(self, settings: KernelSettings, http: Http) -> None:
         self._settings = settings
         self._http = http
 

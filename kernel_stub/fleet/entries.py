@@ -117,6 +117,8 @@ def _http_url(field: str, value: str) -> str:
         raise InvalidEntryError(field, "must be an http or https URL")
     if parts.query or parts.fragment or url.endswith(("?", "#")):
         raise InvalidEntryError(field, "must not have a query or a fragment; paths are appended to it")
+    if "@" in parts.path or "\\" in url:
+        raise InvalidEntryError(field, "must have the special characters of its credentials percent-encoded")
     if parts.username == _HIDDEN:
         raise InvalidEntryError(field, "holds hidden credentials, as a list shows them; give the real ones")
     return url

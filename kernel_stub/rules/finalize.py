@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from kernel_stub.rules.aggregation.decide import Again, Final, decide
 from kernel_stub.rules.records import Change, Run, RunEvent, RunStatus, Step, StepStatus

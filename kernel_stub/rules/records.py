@@ -1,12 +1,14 @@
 """The records of the kernel: what it keeps of runs, steps and attempts, and the change that a decision asks for.
 
 All frozen; times are epoch milliseconds. The store loads them, rules think over them, the store saves the change.
+Structs of msgspec, which are made and replaced ten times faster than frozen dataclasses: a step makes a hundred.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import StrEnum
+
+import msgspec
 
 from executor_sdk.protocol.plain import Json
 
@@ -49,8 +51,7 @@ class Phase(StrEnum):
     CLOSED = "CLOSED"
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(msgspec.Struct, frozen=True):
     """One run. `spec` is the submitted specification with defaults filled in; `result` the documented inner result."""
 
     run_id: str
@@ -66,8 +67,7 @@ class Run:
     finished_at: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(msgspec.Struct, frozen=True):
     """One agent's part of a run; `step_id` is `RUN:AGENT`. Only the holder of `lease_id` may change a leased step."""
 
     step_id: str
@@ -88,11 +88,10 @@ class Step:
     next_run_at: int = 0
     task_id: str | None = None
     error: str | None = None
-    result: Json = field(default_factory=dict)
+    result: Json = msgspec.field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(msgspec.Struct, frozen=True):
     """The n-th try at a step: its ids, its phase, and the exact bytes it has sent or is about to send."""
 
     step_id: str
@@ -107,8 +106,7 @@ class Attempt:
     error: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ExecutorEntry:
+class ExecutorEntry(msgspec.Struct, frozen=True):
     """One line of the executor registry, by the documents' names."""
 
     name: str
@@ -121,8 +119,7 @@ class ExecutorEntry:
     commit_plane_token_file: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class RunEvent:
+class RunEvent(msgspec.Struct, frozen=True):
     """A local, unsigned fact about a run; the store gives it its `event_id`, ascending."""
 
     run_id: str
@@ -132,8 +129,7 @@ class RunEvent:
     event_id: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class EventDraft:
+class EventDraft(msgspec.Struct, frozen=True):
     """A task event before it is signed; `payload` in field order, `kind` as `TASK_CREATED`."""
 
     kind: str
@@ -142,8 +138,7 @@ class EventDraft:
     created_at: int
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(msgspec.Struct, frozen=True):
     """What a decision wants written, in one transaction: whole rows to upsert and events to append."""
 
     run: Run | None = None

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from typing import Final
+
+from msgspec.structs import replace
 
 from executor_sdk.protocol.plain import Json
 from kernel_stub.errors import IllegalTransitionError, LeaseLostError

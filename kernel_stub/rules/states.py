@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from executor_sdk.protocol.plain import Json
 from kernel_stub.rules.records import Attempt, Run, RunEvent, Step
 
 
-@dataclass(frozen=True, slots=True)
-class RunState:
+class RunState(msgspec.Struct, frozen=True):
     """Everything a decision about a whole run needs; `run` is None while no run has this id."""
 
     run: Run | None
@@ -20,8 +20,7 @@ class RunState:
     reexplores: tuple[RunEvent, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class StepState:
+class StepState(msgspec.Struct, frozen=True):
     """Everything a decision about one step needs; its cost does not grow with the run."""
 
     run: Run
@@ -36,8 +35,7 @@ class StepState:
     task_events: Callable[[], Sequence[Json]]
 
 
-@dataclass(frozen=True, slots=True)
-class Lease:
+class Lease(msgspec.Struct, frozen=True):
     """The right to change a step: only the holder of `lease_id` may, until `until_ms`."""
 
     lease_id: str

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from typing import Any, Final
+
+import msgspec
+from msgspec.structs import replace
 
 from executor_sdk.protocol.plain import Json
 
@@ -34,8 +36,7 @@ _TERMINAL: Final[Mapping[str, str]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Ballot:
+class Ballot(msgspec.Struct, frozen=True):
     """A committed vote: its hash, what it is about, and when it was committed."""
 
     commit_hash: str
@@ -44,29 +45,28 @@ class Ballot:
     committed_at: int
 
 
-@dataclass(frozen=True, slots=True)
-class TaskState:
+class TaskState(msgspec.Struct, frozen=True):
     """One task; without a contract it does not exist yet."""
 
     task_id: str = ""
-    contract: dict[str, Json] = field(default_factory=dict)
+    contract: dict[str, Json] = msgspec.field(default_factory=dict)
     created_at: int = 0
     #: `Open`, or how it ended, by the API's names.
     terminal_state: str = "Open"
     #: (role, execution id) → the node that claimed it.
-    claims: Mapping[tuple[str, str], str] = field(default_factory=dict)
-    candidates: Mapping[str, dict[str, Json]] = field(default_factory=dict)
+    claims: Mapping[tuple[str, str], str] = msgspec.field(default_factory=dict)
+    candidates: Mapping[str, dict[str, Json]] = msgspec.field(default_factory=dict)
     #: (candidate id, verifier's execution id) → the verdict.
-    results: Mapping[tuple[str, str], dict[str, Json]] = field(default_factory=dict)
+    results: Mapping[tuple[str, str], dict[str, Json]] = msgspec.field(default_factory=dict)
     #: (candidate id, digest) → the executions that confirmed it.
-    confirmed: Mapping[tuple[str, str], frozenset[str]] = field(default_factory=dict)
+    confirmed: Mapping[tuple[str, str], frozenset[str]] = msgspec.field(default_factory=dict)
     #: (candidate id, verifier's execution id) → the committed vote.
-    ballots: Mapping[tuple[str, str], Ballot] = field(default_factory=dict)
+    ballots: Mapping[tuple[str, str], Ballot] = msgspec.field(default_factory=dict)
     #: (candidate id, verifier's execution id) → the revealed vote.
-    votes: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    votes: Mapping[tuple[str, str], str] = msgspec.field(default_factory=dict)
     committed: str | None = None
     finalized: str | None = None
-    spent: Mapping[str, int] = field(default_factory=dict)
+    spent: Mapping[str, int] = msgspec.field(default_factory=dict)
 
     @property
     def exists(self) -> bool:

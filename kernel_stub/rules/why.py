@@ -16,6 +16,7 @@ from kernel_stub.rules.records import TERMINAL_RUN, TERMINAL_STEP, Run, RunEvent
 MAX_NAMED: Final = 5
 
 _MAX_CHARACTERS: Final = 80
+_MAX_ERROR: Final = 160
 _DIGEST_CHARACTERS: Final = 19
 
 
@@ -46,7 +47,9 @@ def _progress(run: Run, steps: Sequence[Step]) -> str:
 def _outcome(run: Run, steps: Sequence[Step], ballots: Iterable[Ballot]) -> str:
     values = ", ".join(f"{ballot.bucket} {_value(ballot)}" for ballot in ballots)
     failed = [step for step in steps if step.status is StepStatus.FAILED]
-    troubles = _listed(f"{shown(step.agent_id)} ({shown(step.error or 'no error was kept')})" for step in failed)
+    troubles = _listed(
+        f"{shown(step.agent_id)} ({shown(step.error or 'no error was kept', _MAX_ERROR)})" for step in failed
+    )
     said = "no step succeeded" if run.status is RunStatus.FAILED else values
     return f"{shown(run.run_id)} {run.status}: {said}{f'; failed: {troubles}' if failed else ''}"
 
@@ -105,6 +108,9 @@ def _round(payload: Json) -> str:
 
 
 def _trial(entry: Json) -> str:
+    # The run has ended: what the trace calls pending is a round that was not granted.
+    if entry.get("outcome") == "PENDING_REEXPLORE":
+        return f"{entry['bucket']} {entry['mode']} had no round left"
     came_to = shown(entry["winner"]) if "winner" in entry else entry["outcome"]
     return f"{entry['bucket']} {entry['mode']} {came_to}"
 

@@ -12,10 +12,11 @@ from __future__ import annotations
 import logging
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 import orjson
+from msgspec.structs import replace
 
 from executor_sdk.client.executor_client import ExecutorClient
 from executor_sdk.policies.candidates import proposal_breaches
@@ -43,7 +44,7 @@ from kernel_stub.rules.result import step_result
 from kernel_stub.rules.states import StepState
 from kernel_stub.rules.task import Claim, Command, Create, Propose, decide_all, fold, life_of_a_verdict
 from kernel_stub.runs import calls
-from kernel_stub.runs.probing import Probes
+from kernel_stub.runs.probing import Remembered
 from kernel_stub.settings import KernelSettings
 from kernel_stub.store.port import Store
 
@@ -87,7 +88,8 @@ class Attempts:
         self._signer = signer
         self._clock = clock
         self._failpoint = failpoint
-        self._probes = Probes(settings.probe_ttl_ms, clock)
+        self._connected = Remembered[ExecutorClient](settings.probe_ttl_ms, clock)
+        self._probed = Remembered[Capabilities](settings.probe_ttl_ms, clock)
         self._verifiers: dict[str, dict[str, str]] = {}
 
     async def run(self, claimed: StepState) -> None:
@@ -132,14 +134,17 @@ class Attempts:
     async def _open(self, held: _Held, attempt: Attempt) -> Attempt:
         """T2: create and claim the task, and commit the request."""
         step = held.step
-        if step.profile not in (await self._capabilities(held.client)).profiles:
+        capabilities = await self._capabilities(held.client)
+        if step.profile not in capabilities.profiles:
             raise StepFailedError(f"profile '{step.profile}' not supported by executor '{step.executor}'")
         now_ms = self._clock()
         contract = step_contract(held.run, step, task_id=attempt.task_id, now_ms=now_ms)
         if (refusal := contract_breaches(contract)) is not None:
             raise StepFailedError(refusal, final=True)
         request = requests.execute_request(contract, execution_id=attempt.execution_id, profile=step.profile)
-        opened = replace(attempt, phase=Phase.EXECUTING, execute_body=declared_bytes(request))
+        # Who does it is known now; to ask again behind the answer could lose finished work to a failing probe.
+        by = _author(capabilities)
+        opened = replace(attempt, phase=Phase.EXECUTING, execute_body=declared_bytes(request), candidate=by)
         commands = (Create(contract), Claim("propose", attempt.execution_id))
         await self._advance("T2", held, opened, commands, now_ms)
         return opened
@@ -153,15 +158,19 @@ class Attempts:
         contract = orjson.loads(body)["task_contract"]
         if found := proposal_breaches(answer, contract):
             raise StepFailedError(f"invalid event: {found[0].rule}")
-        capabilities = await self._capabilities(held.client)
         now_ms = self._clock()
         candidate = _candidate(answer, attempt.execution_id, producer=self._signer.node_id, now_ms=now_ms)
         request = requests.verify_request(
             candidate, output_schema=contract["output_schema"], policy=contract["acceptance"]["verifier_policy"]
         )
-        by = {"provider_family": capabilities.provider_family, "model_id": capabilities.model_id}
+        by = attempt.candidate or _author(await self._capabilities(held.client))
+        # Its answer is committed with it: the request for it will not be sent again, and is kept no longer.
         proposed = replace(
-            attempt, phase=Phase.VERIFYING, verify_body=declared_bytes(request), candidate={**candidate, **by}
+            attempt,
+            phase=Phase.VERIFYING,
+            execute_body=None,
+            verify_body=declared_bytes(request),
+            candidate={**candidate, **by},
         )
         commands = (Propose(candidate), Claim("verify", attempt.verify_execution_id))
         await self._advance("T3", held, proposed, commands, now_ms)
@@ -215,8 +224,8 @@ class Attempts:
             )
         except LeaseLostError as lost:
             _log.info("let go of a step: %s", lost)
-        except StoreError:
-            _log.exception("store failed in an attempt at step %s", step.step_id)
+        except Exception:  # noqa: BLE001 - the step's lease runs out; the worker must outlive it
+            _log.exception("the failure of step %s could not be saved", step.step_id)
 
     async def _advance(
         self, name: str, held: _Held, attempt: Attempt, commands: tuple[Command, ...], now_ms: int
@@ -234,6 +243,9 @@ class Attempts:
         self._failpoint(f"{name}:after")
 
     async def _client(self, executor: str) -> ExecutorClient:
+        return await self._connected.get(executor, lambda: self._new_client(executor))
+
+    async def _new_client(self, executor: str) -> ExecutorClient:
         entry = await self._registry.find(executor)
         if entry.remote:
             raise StepFailedError(f"executor '{executor}' is remote, and this kernel has no network", final=True)
@@ -250,7 +262,7 @@ class Attempts:
         return held.client if name is None else await self._client(name)
 
     async def _capabilities(self, client: ExecutorClient) -> Capabilities:
-        return await self._probes.capabilities(client.base_url, lambda: calls.probe(client))
+        return await self._probed.get(client.base_url, lambda: calls.probe(client))
 
 
 def _candidate(answer: dict[str, Json], execution_id: str, *, producer: str, now_ms: int) -> dict[str, Json]:
@@ -266,6 +278,10 @@ def _candidate(answer: dict[str, Json], execution_id: str, *, producer: str, now
         evidence_inline=answer["evidence_inline"],
         evidence_refs=answer["evidence_refs"],
     )
+
+
+def _author(capabilities: Capabilities) -> dict[str, Json]:
+    return {"provider_family": capabilities.provider_family, "model_id": capabilities.model_id}
 
 
 def _verifiers(run: Run) -> dict[str, str]:

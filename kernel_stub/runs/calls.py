@@ -24,9 +24,14 @@ async def probe(client: ExecutorClient) -> Capabilities:
     except ClientError as error:
         raise StepFailedError(_sentence("/health", client, error, keep_body=False)) from None
     try:
-        return await client.capabilities()
+        capabilities = await client.capabilities()
     except ClientError as error:
         raise StepFailedError(_sentence("/capabilities", client, error, keep_body=False)) from None
+    # Every verdict and every reputation is kept under these two.
+    for name in ("provider_family", "model_id"):
+        if not getattr(capabilities, name).strip():
+            raise StepFailedError(f"runtime /capabilities decode: {name} must not be blank")
+    return capabilities
 
 
 async def execute(client: ExecutorClient, body: bytes) -> dict[str, Json]:

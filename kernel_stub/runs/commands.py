@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Final
 
 from executor_sdk.protocol.plain import Json
-from kernel_stub.errors import InvalidSpecError, RunExistsError, RunNotFoundError
+from kernel_stub.errors import InvalidSpecError, RunExistsError, RunNotFoundError, TaskIdTakenError
 from kernel_stub.rules import run as rules
+from kernel_stub.rules.ids import id_breaches, namesakes
 from kernel_stub.rules.records import Change, Run, RunEvent, Step
 from kernel_stub.rules.spec import RunSpec, SpecError, new_run, parse_spec
 from kernel_stub.rules.states import RunState
 from kernel_stub.rules.why import explain
+from kernel_stub.runs.rehearsal import rehearse
 from kernel_stub.store.port import Store
 
 #: How many run events one answer holds at most.
 MAX_EVENTS: Final = 1_000
-
-#: Characters of an id: it becomes part of task ids, of addresses, and of every event.
-MAX_ID_CHARACTERS: Final = 200
 
 
 class RunCommands:
@@ -35,15 +33,21 @@ class RunCommands:
         `body` is a run specification, or an object that wraps one: `{"spec": …, "kickoff": true}`.
 
         Raises:
-            InvalidSpecError: the specification breaks a rule.
+            InvalidSpecError: the specification breaks a rule, or no step of it could ever succeed.
             RunExistsError: its run id is taken.
+            TaskIdTakenError: one of its task ids would be another run's.
         """
         wanted, at_once = _unwrapped(body)
         spec = _spec(wanted)
         kicked_off = kickoff or at_once
         now_ms = self._clock()
-        await self._store.change_run(spec.run_id, lambda state: _created(state, spec, now_ms, kickoff=kicked_off))
-        return {"run_id": spec.run_id, "kicked_off": kicked_off}
+        run, steps = new_run(spec, now_ms)
+        if (hopeless := rehearse(run, steps, now_ms)) is not None:
+            raise InvalidSpecError(hopeless.sentence, [_field(_rooted(hopeless.path), hopeless.sentence)])
+        if (namesake := await self._store.step_among(list(namesakes(spec)))) is not None:
+            raise TaskIdTakenError(spec.run_id, namesake)
+        await self._store.change_run(run.run_id, lambda state: _created(state, run, steps, kickoff=kicked_off))
+        return {"run_id": run.run_id, "kicked_off": kicked_off}
 
     async def kickoff(self, run_id: str) -> None:
         """Make the run's steps due; no effect on a run that has ended."""
@@ -160,31 +164,18 @@ def _spec(body: Json) -> RunSpec:
         spec = parse_spec(body)
     except SpecError as error:
         raise InvalidSpecError(error.sentence, [_field(_rooted(path), said) for path, said in error.fields]) from None
-    for path, complaint in _id_breaches(spec):
+    for path, complaint in id_breaches(spec):
         raise InvalidSpecError(f"{path} {complaint}", [_field(_rooted(path), complaint)])
     return spec
 
 
-def _id_breaches(spec: RunSpec) -> Iterator[tuple[str, str]]:
-    """What would make ids ambiguous or unprintable: a step's id is `RUN:AGENT`, and it must not name two steps."""
-    ids = [("run_id", spec.run_id), *((f"agents[{n}].agent_id", agent.agent_id) for n, agent in enumerate(spec.agents))]
-    for path, text in ids:
-        if len(text) > MAX_ID_CHARACTERS:
-            yield path, f"is longer than {MAX_ID_CHARACTERS} characters"
-        if any(unicodedata.category(character) in {"Cc", "Zl", "Zp"} for character in text):
-            yield path, "must not contain control characters"
-        if ":" in text and path != "run_id":
-            yield path, "must not contain a colon: step ids are RUN:AGENT"
-
-
-def _created(state: RunState, spec: RunSpec, now_ms: int, *, kickoff: bool) -> Change:
+def _created(state: RunState, run: Run, steps: tuple[Step, ...], *, kickoff: bool) -> Change:
     if state.run is not None:
-        raise RunExistsError(spec.run_id)
-    run, steps = new_run(spec, now_ms)
-    created = RunEvent(run.run_id, "RUN_CREATED", {"run_id": run.run_id}, now_ms)
+        raise RunExistsError(run.run_id)
+    created = RunEvent(run.run_id, "RUN_CREATED", {"run_id": run.run_id}, run.created_at)
     if not kickoff:
         return Change(run=run, steps=steps, run_events=(created,))
-    started = rules.kickoff(RunState(run=run, steps=steps), now_ms)
+    started = rules.kickoff(RunState(run=run, steps=steps), run.created_at)
     return Change(
         run=started.run or run,
         steps=_merged(steps, started.steps),

@@ -61,7 +61,7 @@ class Queue:
                 lease_ms=self._settings.lease_ms,
                 max_recoveries=self._settings.max_recoveries,
             )
-        except StoreError:
+        except Exception:  # noqa: BLE001 - one row that cannot be read must not end the worker, nor the API beside it
             _log.exception("worker %s could not claim", self._owner)
             return []
         self._failpoint("T1:after")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -73,6 +73,10 @@ class Store(Protocol):
         """Priority descending, then step id."""
         ...
 
+    async def step_among(self, step_ids: Sequence[str]) -> str | None:
+        """One of these ids that is a step's; None if none is."""
+        ...
+
     async def counts(self, run_id: str) -> dict[str, int]:
         """How many steps are in each state, by its lower-case name, in the documented order."""
         ...
@@ -96,11 +100,15 @@ class Store(Protocol):
     async def remove_executor(self, name: str) -> bool: ...
 
     async def log_head(self) -> int:
-        """The sequence number of the last signed event; 0 for an empty log."""
+        """The sequence number of the last signed event that was ever appended; 0 for an empty log."""
         ...
 
     async def log_page(self, after: int, limit: int) -> list[tuple[int, bytes]]:
         """Signed events as (sequence number, bytes), in order."""
+        ...
+
+    async def succeeded_steps(self, *, after: str, limit: int) -> list[Step]:
+        """Steps of all runs that ended with a result, by id."""
         ...
 
     async def dead_letters(self, *, limit: int) -> list[DeadLetter]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sqlite3
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Final
 
 import orjson
 
 from executor_sdk.protocol.plain import Json
-from kernel_stub.errors import StepNotFoundError
+from kernel_stub.errors import StepNotFoundError, StoreError
 from kernel_stub.log.identity import Identity
 from kernel_stub.log.sign import signed
 from kernel_stub.rules.records import TERMINAL_STEP, Change, EventDraft, Run, Step
@@ -22,6 +23,15 @@ SQL: Final = load("queue.sql")
 
 #: Runs whose specification and inputs stay decoded; steps of one run usually come together.
 _CACHED_RUNS: Final = 64
+
+
+@contextmanager
+def readable() -> Iterator[None]:
+    """Rows that nobody of us wrote are an error of the store, whichever way they fail to be records."""
+    try:
+        yield
+    except (ValueError, TypeError) as error:
+        raise StoreError(f"the store holds a row that cannot be read: {error}") from error
 
 
 class BodyCache:
@@ -55,6 +65,7 @@ class Session:
         self._cache = cache
         self._identity = identity
 
+    @readable()
     def run_state(self, run_id: str) -> RunState:
         """The run with all its steps."""
         run = self._run(run_id)
@@ -64,6 +75,7 @@ class Session:
         rounds = tuple(rows.run_event_from(row) for row in self._all("load_reexplores", run_id=run_id))
         return RunState(run, steps, rounds)
 
+    @readable()
     def step_state(self, step_id: str) -> StepState:
         """The step with its run and its current attempt.
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import anyio
+import orjson
 from anyio import CapacityLimiter, to_thread
 
 from kernel_stub.errors import StoreError
@@ -20,7 +22,7 @@ from kernel_stub.store import rows
 from kernel_stub.store.claims import ClaimOrder, claim
 from kernel_stub.store.port import DeadLetter
 from kernel_stub.store.schema import migrate
-from kernel_stub.store.session import SQL, BodyCache, Session
+from kernel_stub.store.session import SQL, BodyCache, Session, readable
 from kernel_stub.store.statements import load
 from kernel_stub.store.writer import Writer
 
@@ -30,6 +32,8 @@ READS: Final = load("queue.sql", "reads.sql")
 
 #: How long one process waits for another one's commit before it gives up.
 _BUSY_TIMEOUT_S: Final = 30.0
+
+_SWITCH_AGAIN_S: Final = 0.005
 
 
 @asynccontextmanager
@@ -125,6 +129,12 @@ class SqliteStore:
     async def steps(self, run_id: str) -> tuple[Step, ...]:
         return tuple(rows.step_from(row) for row in await self._rows("load_steps", run_id=run_id))
 
+    async def step_among(self, step_ids: Sequence[str]) -> str | None:
+        if not step_ids:
+            return None
+        found = await self._rows("step_among", step_ids=orjson.dumps(step_ids).decode())
+        return found[0][0] if found else None
+
     async def counts(self, run_id: str) -> dict[str, int]:
         found: dict[str, int] = dict(await self._rows("count_steps", run_id=run_id))
         return {status.lower(): found.get(status, 0) for status in StepStatus}
@@ -160,6 +170,9 @@ class SqliteStore:
     async def log_page(self, after: int, limit: int) -> list[tuple[int, bytes]]:
         return [(seq, body) for seq, body in await self._rows("log_page", after=after, limit=limit)]
 
+    async def succeeded_steps(self, *, after: str, limit: int) -> list[Step]:
+        return [rows.step_from(row) for row in await self._rows("succeeded_steps", after=after, limit=limit)]
+
     async def dead_letters(self, *, limit: int) -> list[DeadLetter]:
         steps = [rows.step_from(row) for row in await self._rows("failed_steps", limit=limit)]
         return [DeadLetter(step, step.error or "") for step in steps]
@@ -192,7 +205,8 @@ class SqliteStore:
         def read() -> T:
             self._reader.execute("BEGIN")
             try:
-                return work(self._reader)
+                with readable():
+                    return work(self._reader)
             finally:
                 self._reader.execute("COMMIT")
 
@@ -205,7 +219,9 @@ class SqliteStore:
 def _prepared(path: Path) -> sqlite3.Connection:
     """A connection to a file that is at the newest version."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        # The registry may hold credentials: only the owner reads the file, and what SQLite puts beside it.
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.touch(mode=0o600)
         connection = _connected(path)
         migrate(connection)
     except (OSError, sqlite3.Error) as error:
@@ -215,11 +231,25 @@ def _prepared(path: Path) -> sqlite3.Connection:
 
 def _connected(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=_BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
-    connection.execute("PRAGMA journal_mode = WAL")
+    _switch_to_wal(connection)
     # FULL: a commit that was answered survives a power cut, so bytes that were sent are always known.
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA foreign_keys = ON")
     return connection
+
+
+def _switch_to_wal(connection: sqlite3.Connection) -> None:
+    """Two openings of a new file may meet here, and for this one statement SQLite does not wait by itself."""
+    give_up_at = time.monotonic() + _BUSY_TIMEOUT_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > give_up_at:
+                raise
+            time.sleep(_SWITCH_AGAIN_S)
+        else:
+            return
 
 
 def _uuid() -> str:

@@ -30,7 +30,10 @@ class _Job:
 
 
 class Writer:
-    """Runs changes one after another in its own thread, each in a savepoint, a group of them in one commit."""
+    """Runs changes one after another in its own thread, a group of them in one commit.
+
+    A change may be run again, when another of its group has failed: like everything that is thought in a transaction.
+    """
 
     def __init__(self, connect: Callable[[], sqlite3.Connection], *, on_rollback: Callable[[], None]) -> None:
         self._connect = connect
@@ -67,7 +70,7 @@ class Writer:
         while (group := self._next_group()) is not None:
             try:
                 connection = connection or self._connect()
-                self._commit(connection, group)
+                self._settle(connection, group)
             except sqlite3.Error as error:
                 _fail(group, error)
             _answer(group)
@@ -91,31 +94,52 @@ class Writer:
             group.append(job)
         return group
 
-    def _commit(self, connection: sqlite3.Connection, group: list[_Job]) -> None:
+    def _settle(self, connection: sqlite3.Connection, group: list[_Job]) -> None:
+        """Commit all of the group but what fails; nobody's failure is another's."""
+        try:
+            if self._commit(connection, group) or len(group) == 1:
+                return
+        except sqlite3.Error as error:
+            _fail(group, error)
+            return
+        for job in group:
+            job.error = None
+            self._settle(connection, [job])
+
+    def _commit(self, connection: sqlite3.Connection, group: list[_Job]) -> bool:
+        """Run the group in one transaction; False if one of it failed half-way and everything was rolled back."""
         connection.execute("BEGIN IMMEDIATE")
         try:
-            for job in group:
-                self._run(connection, job)
-            connection.execute("COMMIT")
-            self.commits += 1
+            if all(_ran(connection, job) for job in group):
+                connection.execute("COMMIT")
+                self.commits += 1
+                return True
         except sqlite3.Error:
-            self._on_rollback()
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
+            self._roll_back(connection)
             raise
+        self._roll_back(connection)
+        return False
 
-    def _run(self, connection: sqlite3.Connection, job: _Job) -> None:
-        connection.execute("SAVEPOINT change")
-        try:
-            job.result = job.work(connection)
-        except BaseException as error:
-            job.error = error
-            self._on_rollback()
-            if not connection.in_transaction:
-                # A full disk has rolled back everything already: the group fails as a whole.
-                raise sqlite3.OperationalError(str(error)) from error
-            connection.execute("ROLLBACK TO change")
-        connection.execute("RELEASE change")
+    def _roll_back(self, connection: sqlite3.Connection) -> None:
+        self._on_rollback()
+        # A full disk has rolled back already.
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+
+
+def _ran(connection: sqlite3.Connection, job: _Job) -> bool:
+    """Run one change; False if it failed with something written, which the next one must not see.
+
+    What fails has mostly written nothing: a lost lease, a wrong state. Rolling back the few others costs less than a
+    savepoint for every change.
+    """
+    before = connection.total_changes
+    try:
+        job.result = job.work(connection)
+    except BaseException as error:  # noqa: BLE001 - raised again where the change is waited for
+        job.error = error
+        return connection.in_transaction and connection.total_changes == before
+    return True
 
 
 def _fail(group: list[_Job], error: sqlite3.Error) -> None:

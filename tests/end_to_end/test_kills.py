@@ -60,7 +60,7 @@ class Scene:
     async def until(self, ended: int) -> None:
         """Wait until so many steps have succeeded."""
         # Other processes cannot set an event of this one.
-        while (await self.kernel.store.counts(RUN_ID))["succeeded"] < ended:  # noqa: ASYNC110
+        while (await self.kernel.store.counts(RUN_ID))["succeeded"] < ended:
             await anyio.sleep(0.01)
 
     def _executor(self) -> list[str]:
@@ -94,7 +94,7 @@ async def scene(folder: Path, *, backoff_ms: int) -> AsyncIterator[Scene]:
 
 async def test_a_run_survives_twenty_random_kills_and_does_nothing_twice(tmp_path: Path) -> None:
     """It finalizes once; no process of the executor ever did a step twice; every event of every task holds."""
-    dice = random.Random(SEED)  # noqa: S311 - which to kill, not what to hide
+    dice = random.Random(SEED)
     with anyio.fail_after(240):
         async with scene(tmp_path, backoff_ms=1) as on:
             for kill in range(20):
@@ -113,7 +113,7 @@ async def test_a_run_survives_twenty_random_kills_and_does_nothing_twice(tmp_pat
 
 async def test_killed_workers_cost_no_attempt_and_no_second_effect(tmp_path: Path) -> None:
     """Only workers die: each step is done once, at its first attempt, however often it was resumed."""
-    dice = random.Random(SEED)  # noqa: S311 - which to kill, not what to hide
+    dice = random.Random(SEED)
     with anyio.fail_after(180):
         async with scene(tmp_path, backoff_ms=1) as on:
             for kill in range(8):

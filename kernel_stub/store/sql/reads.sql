@@ -19,6 +19,12 @@ SELECT step_id, run_id, agent_id, executor, profile, prompt, weight, priority, s
        lease_id, lease_owner, lease_until, next_run_at, task_id, error, result
 FROM steps INDEXED BY steps_failed WHERE status = 'FAILED' ORDER BY created_at DESC, step_id LIMIT :limit
 
+-- succeeded_steps --
+-- Steps that ended with a result, in pages.
+SELECT step_id, run_id, agent_id, executor, profile, prompt, weight, priority, status, created_at, attempt, recoveries,
+       lease_id, lease_owner, lease_until, next_run_at, task_id, error, result
+FROM steps WHERE step_id > :after AND status = 'SUCCEEDED' ORDER BY step_id LIMIT :limit
+
 -- list_executors --
 -- The registry by name.
 SELECT name, base_url, remote, target_node_id, scope_hint, agent_event_callback_base_url, commit_plane_endpoint,
@@ -43,9 +49,14 @@ VALUES (:name, :base_url, :remote, :target_node_id, :scope_hint, :agent_event_ca
 DELETE FROM executors WHERE name = :name
 
 -- log_head --
--- The last sequence number of the signed log.
-SELECT coalesce(max(seq), 0) FROM events
+-- The number of the last event that was ever appended: SQLite remembers it, whatever became of the event.
+SELECT max((SELECT coalesce(max(seq), 0) FROM events),
+           (SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'events'))
 
 -- log_page --
 -- Signed events in order.
 SELECT seq, body FROM events WHERE seq > :after ORDER BY seq LIMIT :limit
+
+-- step_among --
+-- The first of these ids that is a step's.
+SELECT step_id FROM steps WHERE step_id IN (SELECT value FROM json_each(:step_ids)) LIMIT 1

@@ -74,7 +74,7 @@ async def instantly(live: LiveWork) -> Outcome:
 async def until(condition: Callable[[], bool]) -> None:
     """Wait for something that other tasks bring about."""
     with anyio.fail_after(5):
-        while not condition():  # noqa: ASYNC110 - admission has no event for a change of its queue
+        while not condition():
             await anyio.sleep(0.001)
 
 

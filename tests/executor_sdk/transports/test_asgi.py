@@ -48,7 +48,7 @@ class Hold:
         async def hold(inputs: dict[str, Any], task: Task) -> dict[str, Any]:
             self.started.release()
             try:
-                while not self.go_on.is_set():  # noqa: ASYNC110 - a flag of another thread
+                while not self.go_on.is_set():
                     await anyio.sleep(0.002)
             finally:
                 self.stopped.release()

@@ -46,6 +46,8 @@ MISSHAPEN: Final[list[tuple[Any, str | None]]] = [
     ({"name": "x", "base_url": "http://127.0.0.1:1", "scope_hint": {}}, "$.scope_hint"),
     ({"name": "x", "base_url": "http://127.0.0.1:1", "remote": True}, "$.target_node_id"),
     ({"name": "x", "base_url": "ftp://nowhere"}, "$.base_url"),
+    ({"name": "x", "base_url": "http://user:1/secret@host"}, "$.base_url"),
+    ({"name": "x", "base_url": "http://user:se\\cret@host"}, "$.base_url"),
     ({"name": "x\u0000", "base_url": "http://127.0.0.1:1"}, "$.name"),
 ]
 

@@ -97,7 +97,7 @@ async def _submit(api: httpx2.AsyncClient, run_id: str, *agent_ids: str) -> None
 
 async def _until(kernel: StubKernel, run_id: str, status: str) -> dict[str, Any]:
     with anyio.fail_after(10):
-        while (watch := await _watch(kernel, run_id))["status"] != status:  # noqa: ASYNC110 - as a caller over HTTP has to
+        while (watch := await _watch(kernel, run_id))["status"] != status:
             await anyio.sleep(0.01)
     return watch
 

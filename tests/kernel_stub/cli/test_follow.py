@@ -20,9 +20,28 @@ from kernel_stub.cli.follow import progress_line
         (
             "RUN_FINALIZED",
             {"status": "FINALIZED", "aggregation": {"final_decision": "GROWTH", "final_answer": None}},
-            "   1.250s RUN_FINALIZED FINALIZED decision=GROWTH answer=None",
+            "   1.250s RUN_FINALIZED FINALIZED decision=GROWTH answer=null",
         ),
-        ("STEP_RETRY_WAIT", {"error": "a\nb\x1b[31m"}, "   1.250s STEP_RETRY_WAIT error=a b [31m"),
+        (
+            "RUN_FINALIZED",
+            {"status": "FINALIZED", "aggregation": {"final_decision": "A\x1b[2J\nB", "final_answer": "x" * 500}},
+            f"   1.250s RUN_FINALIZED FINALIZED decision=A [2J B answer={'x' * 160}",
+        ),
+        (
+            "RUN_NULL_REEXPLORE_TRIGGERED",
+            {
+                "path": "NULL_PATH",
+                "action": "NEED_MORE_EVIDENCE",
+                "reexplore": {},
+                "aggregation": {"final_decision": None, "final_answer": None},
+            },
+            "   1.250s RUN_NULL_REEXPLORE_TRIGGERED NULL_PATH, another round: NEED_MORE_EVIDENCE",
+        ),
+        (
+            "STEP_RETRY_WAIT",
+            {"error": "a\nb\x1b[31m", "next_run_at": 3_250},
+            "   1.250s STEP_RETRY_WAIT error=a b [31m again in 1.5s",
+        ),
     ],
 )
 def test_a_line_tells_when_and_what(event_type: str, payload: Json, expected: str) -> None:

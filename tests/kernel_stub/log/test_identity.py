@@ -21,9 +21,10 @@ def test_the_first_start_makes_the_seed_and_later_ones_read_it(tmp_path: Path) -
 
 def test_only_its_owner_can_read_the_seed(tmp_path: Path) -> None:
     """Whoever has it can sign as this node."""
-    load_or_create(tmp_path / "node_seed.hex")
+    load_or_create(tmp_path / "state" / "node_seed.hex")
 
-    assert (tmp_path / "node_seed.hex").stat().st_mode & 0o777 == 0o600
+    assert (tmp_path / "state" / "node_seed.hex").stat().st_mode & 0o777 == 0o600
+    assert (tmp_path / "state").stat().st_mode & 0o777 == 0o700
 
 
 def test_starts_at_once_agree_on_one_seed(tmp_path: Path) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+
+from msgspec.structs import replace
 
 from executor_sdk.protocol.plain import Json
 from kernel_stub.rules.finalize import finish

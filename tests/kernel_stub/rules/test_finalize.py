@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from executor_sdk.protocol.plain import Json
 from kernel_stub.rules.records import RunStatus

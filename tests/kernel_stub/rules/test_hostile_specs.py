@@ -224,7 +224,7 @@ def test_long_values_are_cut_in_sentences() -> None:
 
 def test_random_rubbish_never_crashes_the_parser() -> None:
     """Two thousand specifications with several misfits each, from a fixed seed."""
-    dice = Random(17)  # noqa: S311 - rubbish, not a secret
+    dice = Random(17)
     places = list(_places(_EVERYTHING))
     for _ in range(2_000):
         spec = copy.deepcopy(_EVERYTHING)

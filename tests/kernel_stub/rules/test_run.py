@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any, Final
 
 import pytest
+from msgspec.structs import replace
 
 from kernel_stub.errors import IllegalTransitionError, LeaseLostError
 from kernel_stub.rules import run as rules

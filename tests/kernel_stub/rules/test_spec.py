@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from executor_sdk.protocol.plain import Json, parse
 from kernel_stub.rules.records import RunStatus, StepStatus

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any, Final
 
 import pytest
+from msgspec.structs import replace
 
 from executor_sdk.policies.verdicts import verdict_answer
 from executor_sdk.protocol.digests import evidence_ref

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from kernel_stub.rules.records import RunEvent
 from kernel_stub.rules.why import MAX_NAMED, explain
@@ -52,6 +52,19 @@ def test_a_draw_and_a_null_are_explained() -> None:
     )
     assert chain == f"chain: round 1 decision FINALIZE_NULL FINALIZED_NULL, answer STOCHASTIC {winner}"
     assert evidence == "evidence: none"
+
+
+def test_a_round_that_was_not_granted_is_told_as_such() -> None:
+    """The trace calls it pending; to a reader of an ended run it is a budget that was used up."""
+    aggregation = {"quorum": 2, "null_policy": {"reexplore": {"max_tie_iterations": 0}}}
+    played = Played.of(make_spec(aggregation=aggregation))
+    for agent, vote in (("a", "x"), ("b", "y"), ("c", "z")):
+        played.say(agent, decision=vote, answer="same")
+    played.finish()
+
+    chain = _explained(played)[3]
+
+    assert chain == "chain: round 1 decision REEXPLORE had no round left, decision FINALIZE_NULL FINALIZED_NULL"
 
 
 def test_a_run_without_a_success_names_its_failures() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from kernel_stub.log.pages import verify_all
 from kernel_stub.rules.records import ExecutorEntry, RunStatus
 from tests.kernel_stub.scripted import Scripted
+from tests.kernel_stub.store.store_contract import submitted
 from tests.kernel_stub.workshop import Workshop, workshop
 
 pytestmark = pytest.mark.anyio
@@ -88,7 +90,7 @@ async def test_a_store_that_fails_for_a_while_costs_no_attempt(
                 await executor.called.wait()
                 await _writable(shop, allowed=False)
                 for sentence in ("store failed in an attempt", "could not claim"):
-                    while sentence not in caplog.text:  # noqa: ASYNC110 - a log sets no event
+                    while sentence not in caplog.text:
                         await anyio.sleep(0.01)
                 await _writable(shop, allowed=True)
                 run = await shop.ended("r")
@@ -114,15 +116,85 @@ async def test_a_remote_executor_is_refused_with_a_sentence(tmp_path: Path) -> N
 
 
 async def test_a_template_that_no_kernel_would_take_is_refused_before_any_call(tmp_path: Path) -> None:
-    """With the kernel's sentence."""
+    """With the kernel's sentence, even where a submit that is not ours let it in."""
     executor = Scripted()
     async with workshop(tmp_path, apps={"scripted": executor}) as shop:
-        await shop.commands.submit(_spec(1, task_template={"assignment": {"mode": "open"}}), kickoff=True)
+        await submitted(shop.store, _spec(1, task_template={"assignment": {"mode": "open"}}))
         with anyio.fail_after(10):
             await shop.worker().run(once=True)
         [step] = await shop.store.steps("r")
 
     assert (step.error, executor.calls) == ("invalid event: assignment.mode must be CLAIM", [])
+
+
+async def test_a_row_that_cannot_be_read_does_not_end_the_worker(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nor the API that runs beside it; once the row is mended, the run goes on."""
+    async with workshop(tmp_path, apps={"scripted": Scripted()}) as shop, anyio.create_task_group() as group:
+        await shop.commands.submit(_spec(1))
+        with closing(sqlite3.connect(shop.settings.store_path, isolation_level=None)) as connection:
+            connection.execute("UPDATE runs SET status = 'BROKEN'")
+            connection.execute("UPDATE steps SET status = 'QUEUED', ready = 1")
+            claims, again = [], anyio.Event()
+
+            def claiming(point: str) -> None:
+                claims.append(point)
+                if claims.count("T1:before") > 1:
+                    again.set()
+
+            group.start_soon((worker := shop.worker(failpoint=claiming)).run)
+            with anyio.fail_after(10):
+                await again.wait()
+                connection.execute("UPDATE runs SET status = 'QUEUED'")
+                run = await shop.ended("r")
+        worker.stop()
+
+    assert run.status is RunStatus.FINALIZED
+    assert "could not claim" in caplog.text
+
+
+async def test_a_finished_call_is_not_lost_to_a_probe_behind_it(tmp_path: Path) -> None:
+    """Who executes was known before; an executor that goes away right after its answer costs no attempt."""
+
+    class Leaving(Scripted):
+        """Answers no probe any more once it has executed."""
+
+        async def answer(self, path: str, body: bytes) -> tuple[int, Any]:
+            """As ever, until then."""
+            gone = self.calls and path in {"/health", "/capabilities"}
+            return (503, {}) if gone else await super().answer(path, body)
+
+    async with workshop(tmp_path, apps={"scripted": Leaving()}, probe_ttl_ms=0) as shop:
+        await shop.commands.submit(_spec(1), kickoff=True)
+        with anyio.fail_after(10):
+            await shop.worker().run(once=True)
+        [step] = await shop.store.steps("r")
+
+    assert (step.status, step.error, step.attempt) == ("SUCCEEDED", None, 1)
+    assert (step.result["provider_family"], step.result["model_id"]) == ("scripted", "scripted-1")
+
+
+@pytest.mark.parametrize("name", ["provider_family", "model_id"])
+async def test_an_executor_without_a_name_of_its_own_is_given_no_work(tmp_path: Path, name: str) -> None:
+    """What it proposed could be held against nobody."""
+
+    class Nameless(Scripted):
+        """Leaves one of the two blank."""
+
+        async def answer(self, path: str, body: bytes) -> tuple[int, Any]:
+            """As ever, but for that."""
+            status, answer = await super().answer(path, body)
+            return status, {**answer, name: " "} if path == "/capabilities" else answer
+
+    executor = Nameless()
+    async with workshop(tmp_path, apps={"scripted": executor}) as shop:
+        await shop.commands.submit(_spec(1), kickoff=True)
+        with anyio.fail_after(10):
+            await shop.worker().run(once=True)
+        [step] = await shop.store.steps("r")
+
+    assert (step.error, executor.calls) == (f"runtime /capabilities decode: {name} must not be blank", [])
 
 
 async def test_whatever_breaks_in_an_attempt_ends_it(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from contextlib import AbstractAsyncContextManager
-from dataclasses import replace
 from typing import Any, Final
 
 import anyio
 import pytest
+from msgspec.structs import replace
 
 from kernel_stub.errors import LeaseLostError, RunExistsError, StepNotFoundError
 from kernel_stub.log.pages import replay_all, verify_all

@@ -12,10 +12,12 @@ from typing import Any
 
 import anyio
 import pytest
+from msgspec.structs import replace
 
-from kernel_stub.errors import StoreError
+from kernel_stub.errors import InvalidEventError, StoreError
 from kernel_stub.log.identity import load_or_create
 from kernel_stub.rules import run as rules
+from kernel_stub.rules.records import Change, EventDraft, Step
 from kernel_stub.store import schema
 from kernel_stub.store.port import Store
 from kernel_stub.store.sqlite import SqliteStore, open_store
@@ -46,6 +48,37 @@ class TestSqliteStore(StoreContract):
         return opened(place)
 
 
+async def test_only_its_owner_can_read_the_store(place: Path) -> None:
+    """The registry may hold credentials, and what SQLite writes beside its file holds the same rows."""
+    async with opened(place) as store:
+        await submitted(store, spec())
+        modes = {path.name: path.stat().st_mode & 0o777 for path in place.parent.glob("kernel.sqlite3*")}
+
+    assert modes == dict.fromkeys(("kernel.sqlite3", "kernel.sqlite3-wal", "kernel.sqlite3-shm"), 0o600)
+    assert place.parent.stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize(
+    "change",
+    ["UPDATE runs SET status = 'NOPE'", "UPDATE run_bodies SET result = x'ff'", "DELETE FROM run_bodies"],
+)
+async def test_a_row_that_cannot_be_read_is_an_error_of_the_store(place: Path, change: str) -> None:
+    """A person gets a sentence, whoever wrote the row."""
+    async with opened(place) as store:
+        await submitted(store, spec())
+    with closing(sqlite3.connect(place, isolation_level=None)) as connection:
+        connection.execute("PRAGMA foreign_keys = OFF")
+        connection.execute(change)
+
+    async with opened(place) as store:
+        with pytest.raises(StoreError, match="the store holds a row that cannot be read"):
+            await store.run("r")
+        with pytest.raises(StoreError, match="the store holds a row that cannot be read"):
+            await store.change_run("r", lambda state: rules.cancel(state, 1))
+        with pytest.raises(StoreError, match="the store holds a row that cannot be read"):
+            await claimed(store)
+
+
 async def test_changes_made_together_share_a_commit(place: Path) -> None:
     """A hundred settlements that wait for the disk wait for it a few times, not a hundred."""
     async with opened(place) as store:
@@ -57,6 +90,32 @@ async def test_changes_made_together_share_a_commit(place: Path) -> None:
                 group.start_soon(succeeded, store, state)
 
         assert store.writer.commits - before <= 10
+
+
+async def test_a_change_that_fails_half_way_takes_none_of_its_group_with_it(place: Path) -> None:
+    """What it wrote is gone, what the others wrote beside it in the same commit is there."""
+    huge = EventDraft("TASK_CREATED", "t", {"task_id": "t", "inputs": "x" * 200_000}, 1)
+    refused: list[str] = []
+
+    async def half(store: SqliteStore, step: Step) -> None:
+        change = Change(steps=(replace(step, error="written"),), task_events=(huge,))
+        with pytest.raises(InvalidEventError, match="at most 131072"):
+            await store.change_step(step.step_id, lambda _: change)
+        refused.append(step.step_id)
+
+    async with opened(place) as store:
+        await submitted(store, spec(agents=30))
+        held = await claimed(store)
+        async with anyio.create_task_group() as group:
+            for n, state in enumerate(held):
+                if n % 10 == 5:
+                    group.start_soon(half, store, state.step)
+                else:
+                    group.start_soon(succeeded, store, state)
+
+        counts = await store.counts("r")
+        assert (counts["succeeded"], counts["leased"], len(refused)) == (27, 3, 3)
+        assert [step.error for step in await store.steps("r") if step.step_id in refused] == [None] * 3
 
 
 async def test_events_cannot_be_changed_or_removed(place: Path) -> None:

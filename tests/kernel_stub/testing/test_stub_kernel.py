@@ -88,3 +88,15 @@ async def test_no_request_leaves_the_process() -> None:
     async with httpx2.AsyncClient(transport=AppTransport({})) as http:
         with pytest.raises(httpx2.ConnectError):
             await http.get("http://10.0.1.5:8080/health")
+
+
+async def test_a_worker_of_the_kernel_can_be_killed_at_every_commit_and_send(tmp_path: Path) -> None:
+    """T1 included, which is the worker's own and not the attempt's."""
+    reached: list[str] = []
+    async with new_stub_kernel({"rt": _voter()}, state_dir=tmp_path, worker=False) as stub:
+        agents = [{"agent_id": "a", "executor": "rt", "prompt": "GROWTH"}]
+        await stub.kernel.runs.submit({"run_id": "r", "agents": agents}, kickoff=True)
+        await stub.kernel.worker(failpoint=reached.append).run(once=True)
+
+    points = ("T1", "T2", "execute", "T3", "verify", "T4")
+    assert list(dict.fromkeys(reached)) == [f"{point}:{side}" for point in points for side in ("before", "after")]
