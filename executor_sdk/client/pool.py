@@ -2,30 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from functools import lru_cache
+from collections.abc import AsyncIterator, Mapping
+from io import BytesIO
 from types import TracebackType
 from typing import Final, Self, TypeAlias, overload
 
+import aiohttp
 import anyio
 import httpx2
 
-from executor_sdk.client import http11
 from executor_sdk.client.answer import Answer, NoAnswerError, OversizedAnswerError
 
-#: Heads of calls that a pool keeps.
-_KNOWN_HEADS: Final = 256
+#: Exchanges under way at once, and connections kept open between them.
+MAX_CONNECTIONS: Final = 200
+MAX_KEEPALIVE: Final = 100
+
+#: An idle connection is not used again after this long: uvicorn closes its own after five seconds.
+IDLE_S: Final = 4.0
+
+#: Above this a body is handed to aiohttp as a file, which it sends piece by piece.
+LARGE_BYTES: Final = 2**20
+
+#: Characters of a parser's complaint that are told.
+_SENTENCE: Final = 100
 
 
 class Pool:
-    """Connections for everything that ExecutorClients call: plain http by `http11`, the rest by httpx2."""
+    """Connections for everything that ExecutorClients call."""
 
-    def __init__(self) -> None:
-        self._plain = http11.Connections()
-        #: The same few calls are made again and again: an executor's address and headers stay what they are.
-        self._head_of = lru_cache(_KNOWN_HEADS)(http11.head_of)
-        #: Made by the first call that needs it: loading certificates takes longer than many calls.
-        self._other: httpx2.AsyncClient | None = None
+    def __init__(self, *, idle_s: float = IDLE_S) -> None:
+        self._idle_s = idle_s
+        #: Made by the first call: aiohttp ties a session to the loop that runs then.
+        self._session: aiohttp.ClientSession | None = None
 
     async def exchange(
         self, method: str, url: str, headers: Mapping[str, str], content: bytes | None, *, max_bytes: int
@@ -36,17 +44,30 @@ class Pool:
             NoAnswerError: no whole answer came.
             OversizedAnswerError: its body is larger than `max_bytes`.
         """
-        if (head := self._head_of(method, url, tuple(headers.items()))) is not None:
-            return await self._plain.exchange(head, content, max_bytes=max_bytes)
-        if self._other is None:
-            self._other = _httpx2_client(None)
-        return await exchange_by_httpx2(self._other, method, url, headers, content, max_bytes=max_bytes)
+        data = BytesIO(content) if content is not None and len(content) > LARGE_BYTES else content
+        request = self._opened().request(method, url, headers=headers, data=data, allow_redirects=False)
+        try:
+            # Leaving the block before the body was read whole closes the connection.
+            async with request as response:
+                return await _bounded(response, max_bytes)
+        except (aiohttp.ClientError, ValueError, OSError) as error:
+            raise NoAnswerError(_sentence(error), timed_out=isinstance(error, TimeoutError)) from None
+
+    def _opened(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=MAX_CONNECTIONS, keepalive_timeout=self._idle_s),
+                timeout=aiohttp.ClientTimeout(total=None, connect=None, sock_connect=None, sock_read=None),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                auto_decompress=False,
+                skip_auto_headers=("user-agent", "accept", "accept-encoding", "content-type"),
+            )
+        return self._session
 
     async def aclose(self) -> None:
         """Close all connections."""
-        await self._plain.aclose()
-        if self._other is not None:
-            await self._other.aclose()
+        if self._session is not None:
+            await self._session.close()
 
     async def __aenter__(self) -> Self:
         return self
@@ -92,7 +113,7 @@ async def exchange_by_httpx2(
         request = http.build_request(method, url, content=content, headers=dict(headers))
         response = await http.send(request, stream=True)
         try:
-            return await _bounded(response, max_bytes)
+            return await _bounded_of_httpx2(response, max_bytes)
         finally:
             # A cancelled call closes its connection too; the pool does it without awaiting the peer.
             with anyio.CancelScope(shield=True):
@@ -102,16 +123,31 @@ async def exchange_by_httpx2(
         raise NoAnswerError(str(error) or type(error).__name__, timed_out=timed_out) from None
 
 
-async def _bounded(response: httpx2.Response, max_bytes: int) -> Answer:
-    body = bytearray()
-    async for chunk in response.aiter_raw():
-        body += chunk
-        if len(body) > max_bytes:
-            break
-    answer = Answer(response.status_code, response.reason_phrase, response.headers, bytes(body))
+async def _bounded(response: aiohttp.ClientResponse, max_bytes: int) -> Answer:
+    body = await _up_to(max_bytes, response.content.iter_any())
+    answer = Answer(response.status, response.reason or "", response.headers, body)
+    if len(body) > max_bytes:
+        response.close()
+        raise OversizedAnswerError(answer)
+    return answer
+
+
+async def _bounded_of_httpx2(response: httpx2.Response, max_bytes: int) -> Answer:
+    body = await _up_to(max_bytes, response.aiter_raw())
+    answer = Answer(response.status_code, response.reason_phrase, response.headers, body)
     if len(body) > max_bytes:
         raise OversizedAnswerError(answer)
     return answer
+
+
+async def _up_to(max_bytes: int, chunks: AsyncIterator[bytes]) -> bytes:
+    """All bytes, or the first of them: at least one more than `max_bytes`."""
+    body = bytearray()
+    async for chunk in chunks:
+        body += chunk
+        if len(body) > max_bytes:
+            break
+    return bytes(body)
 
 
 def _httpx2_client(transport: httpx2.AsyncBaseTransport | None) -> httpx2.AsyncClient:
@@ -120,5 +156,14 @@ def _httpx2_client(transport: httpx2.AsyncBaseTransport | None) -> httpx2.AsyncC
         timeout=None,
         follow_redirects=False,
         trust_env=False,
-        limits=httpx2.Limits(max_connections=http11.MAX_CONNECTIONS, max_keepalive_connections=http11.MAX_KEEPALIVE),
+        limits=httpx2.Limits(max_connections=MAX_CONNECTIONS, max_keepalive_connections=MAX_KEEPALIVE),
     )
+
+
+def _sentence(error: Exception) -> str:
+    if isinstance(error, aiohttp.ServerDisconnectedError | aiohttp.ClientPayloadError):
+        return "the connection ended before the answer did"
+    if isinstance(error, aiohttp.ClientResponseError):
+        # Its own text begins with a status that nobody answered.
+        return f"the answer is no HTTP: {error.message.partition(chr(10))[0][:_SENTENCE]}"
+    return str(error) or type(error).__name__
