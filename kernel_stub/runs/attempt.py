@@ -15,9 +15,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+import anyio.to_thread
 import orjson
 from msgspec.structs import replace
 
+from executor_sdk.artifacts.folder import FolderArtifacts
 from executor_sdk.client.executor_client import ExecutorClient
 from executor_sdk.policies.candidates import proposal_breaches
 from executor_sdk.policies.contracts import contract_breaches
@@ -88,6 +90,7 @@ class Attempts:
         self._signer = signer
         self._clock = clock
         self._failpoint = failpoint
+        self._outputs = FolderArtifacts(settings.artifacts_dir / "references")
         self._connected = Remembered[ExecutorClient](settings.probe_ttl_ms, clock)
         self._probed = Remembered[Capabilities](settings.probe_ttl_ms, clock)
         self._verifiers: dict[str, dict[str, str]] = {}
@@ -158,6 +161,7 @@ class Attempts:
         contract = orjson.loads(body)["task_contract"]
         if found := proposal_breaches(answer, contract):
             raise StepFailedError(f"invalid event: {found[0].rule}")
+        await self._keep_output(answer["candidate_output"])
         now_ms = self._clock()
         candidate = _candidate(answer, attempt.execution_id, producer=self._signer.node_id, now_ms=now_ms)
         request = requests.verify_request(
@@ -175,6 +179,17 @@ class Attempts:
         commands = (Propose(candidate), Claim("verify", attempt.verify_execution_id))
         await self._advance("T3", held, proposed, commands, now_ms)
         return proposed
+
+    async def _keep_output(self, output: Json) -> None:
+        """Write the output under its digest, before an event says that it is there.
+
+        Raises:
+            StoreError: the disk did not take it; the same bytes are asked for again once the lease has run out.
+        """
+        try:
+            await anyio.to_thread.run_sync(self._outputs.write, sorted_bytes(output))
+        except OSError as error:
+            raise StoreError(f"an output could not be written: {error}") from error
 
     async def _settle(self, held: _Held, attempt: Attempt) -> None:
         """Have the candidate judged; T4: settle the step by the verdict."""

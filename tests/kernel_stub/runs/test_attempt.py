@@ -13,14 +13,22 @@ import anyio
 import orjson
 import pytest
 
+from executor_sdk.artifacts.folder import FolderArtifacts
+from executor_sdk.protocol.canonical import sorted_bytes
+from executor_sdk.protocol.digests import output_digest
 from executor_sdk.testing.server import serve
 from kernel_stub.log.pages import replay_all
-from kernel_stub.rules.records import RunStatus
+from kernel_stub.rules.records import RunStatus, StepStatus
 from tests.kernel_stub.runs.killed_worker import POINTS
 from tests.kernel_stub.scripted import Scripted
 from tests.kernel_stub.workshop import Workshop, workshop
 
 pytestmark = pytest.mark.anyio
+
+_SPEC: Final[dict[str, Any]] = {
+    "run_id": "r",
+    "agents": [{"agent_id": "a", "executor": "scripted", "prompt": '{"out": {"answer": "yes", "decision": "go"}}'}],
+}
 
 _KINDS: Final = [
     "TASK_CREATED",
@@ -207,3 +215,34 @@ async def _working(shop: Workshop) -> AsyncIterator[None]:
                 yield
             finally:
                 worker.stop()
+
+
+async def test_an_output_can_be_read_where_its_event_says(tmp_path: Path) -> None:
+    """`artifact://reference/DIGEST` stands in the state directory, under its digest."""
+    async with workshop(tmp_path, apps={"scripted": Scripted()}) as shop:
+        await shop.commands.submit(_SPEC, kickoff=True)
+        with anyio.fail_after(10):
+            await shop.worker().run(once=True)
+        [step] = await shop.store.steps("r")
+
+    output = step.result["candidate_output"]
+    stored = FolderArtifacts(tmp_path / "artifacts" / "references").read(output_digest(output))
+    assert stored == sorted_bytes(output)
+
+
+async def test_an_output_that_the_disk_does_not_take_costs_no_attempt(tmp_path: Path) -> None:
+    """The step waits for its lease to run out, and is resumed with the same bytes once there is room."""
+    (tmp_path / "artifacts").write_text("a file where a folder should be")
+    async with workshop(tmp_path, apps={"scripted": Scripted()}, lease_ms=200, poll_ms=25) as shop:
+        await shop.commands.submit(_SPEC, kickoff=True)
+        with anyio.fail_after(10):
+            await shop.worker().run(once=True)
+            [waiting] = await shop.store.steps("r")
+            (tmp_path / "artifacts").unlink()
+            while (run := await shop.store.run("r")) is None or run.status is not RunStatus.FINALIZED:
+                await shop.worker().run(once=True)
+                await anyio.sleep(0.02)
+        [step] = await shop.store.steps("r")
+
+    assert waiting.status is StepStatus.LEASED
+    assert (step.status, step.attempt) == (StepStatus.SUCCEEDED, 1)
