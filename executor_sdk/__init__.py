@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from executor_sdk.protocol.reason_codes import ReasonCode
     from executor_sdk.protocol.wire import EvidenceRef, InlineEvidence
     from executor_sdk.settings import Settings
-    from executor_sdk.testing.in_process import in_process
+    from executor_sdk.testing.process import in_process
 
 __all__ = [
     "Candidate",
@@ -71,7 +71,7 @@ _HOMES = {
     "Settings": "settings",
     "Task": "authoring.task",
     "Verdict": "authoring.verdict",
-    "in_process": "testing.in_process",
+    "in_process": "testing.process",
 }
 
 

@@ -1,1 +1,21 @@
 """What tests use: an executor without sockets, and a real server on an ephemeral port."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from executor_sdk.testing.process import Done, InProcess, Judged, in_process
+    from executor_sdk.testing.server import Served, serve
+    from executor_sdk.testing.tasks import a_task
+
+__all__ = ["Done", "InProcess", "Judged", "Served", "a_task", "in_process", "serve"]
+
+_HOMES = {"Served": "server", "a_task": "tasks", "serve": "server"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES.get(name, 'process')}"), name)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from executor_sdk import InvalidInputsError, Refuse, TaskCancelled, in_process
-from executor_sdk.testing.in_process import InProcess
+from executor_sdk.testing.process import InProcess
 from reference_executors.analyst import executor, offending_lines
 from reference_executors.revenue.lenses import Finding
 from reference_executors.revenue.sales import HEADER, read_sales

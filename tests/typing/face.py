@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from executor_sdk import Candidate, EvidenceRef, Executor, ExecutorClient, Task, Verdict, in_process
 from executor_sdk.protocol.wire import Capabilities
-from executor_sdk.testing.in_process import Done, Judged
+from executor_sdk.testing.process import Done, Judged
 
 
 class Ask(BaseModel):

@@ -19,7 +19,7 @@ from executor_sdk import (
     Verdict,
     in_process,
 )
-from executor_sdk.testing.in_process import Judged
+from executor_sdk.testing.process import Judged
 
 
 class Finding(BaseModel):

@@ -8,7 +8,7 @@ import pytest
 
 from executor_sdk import Executor, InvalidInputsError, Task, in_process
 from executor_sdk.protocol.plain import Json
-from executor_sdk.testing.in_process import Done, InProcess
+from executor_sdk.testing.process import Done, InProcess
 from reference_executors.rule_verifier.executor import executor
 from tests.reference_executors.rule_verifier.test_rules import GOOD
 

@@ -7,6 +7,7 @@ from typing import Any
 import anyio
 import pytest
 
+import executor_sdk.testing
 from executor_sdk import (
     DefinitionError,
     Executor,
@@ -135,3 +136,11 @@ async def test_an_application_that_fails_to_start_says_so() -> None:
     with pytest.raises(LifespanError, match="no model"):
         async with running(broken):
             pass
+
+
+def test_the_room_itself_offers_what_the_face_does() -> None:
+    """`executor_sdk.testing.in_process` is the function, wherever one looks for it first."""
+    assert executor_sdk.testing.in_process is in_process
+    assert all(hasattr(executor_sdk.testing, name) for name in executor_sdk.testing.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'in_proces'"):
+        getattr(executor_sdk.testing, "in_proces")  # noqa: B009 - mypy would see a plain access
