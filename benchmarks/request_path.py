@@ -58,7 +58,7 @@ def _verifications() -> Iterator[bytes]:
     output = ANSWER["candidate_output"]
     data = sorted_bytes(output)
     ref = evidence_ref(data, uri="artifact://reference/x", mime="application/json", created_at=1, producer="bench")
-    proposed = candidate(execution_id=marker, output=output, output_ref=ref, evidence_inline=ANSWER["evidence_inline"])  # type: ignore[arg-type]
+    proposed = candidate(execution_id=marker, output=output, output_ref=ref, evidence_inline=ANSWER["evidence_inline"])
     body = verify_request(
         proposed, output_schema=contract["output_schema"], policy=contract["acceptance"]["verifier_policy"]
     )

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any, Final
 
 from pydantic import BaseModel, Field
 from starlette.applications import Starlette
@@ -19,7 +20,7 @@ from starlette.routing import Route
 from executor_sdk import Candidate, Executor, Task, Verdict
 
 #: What the executor answers to `/execute`, said by the bare route as a constant.
-ANSWER = {
+ANSWER: Final[dict[str, Any]] = {
     "candidate_output": {"decision": "GROWTH", "answer": "north", "confidence": 0.9, "check_summary": "5 rows"},
     "evidence_inline": [{"mime": "text/plain", "content": "5 rows, total 12.5"}],
     "evidence_refs": [],

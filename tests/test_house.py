@@ -53,7 +53,7 @@ def test_no_room_is_a_lumber_room() -> None:
 
 
 def test_each_dependency_says_why_it_is_there() -> None:
-    """One comment on the line of each requirement, except for tools whose name is the reason."""
+    """One comment on the line of each requirement that an installed kit brings along."""
     text = (ROOT / "pyproject.toml").read_text()
     block = re.search(r"^dependencies = \[\n(.*?)^\]", text, re.DOTALL | re.MULTILINE)
 

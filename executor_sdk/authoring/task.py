@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable
 from typing import Final, Protocol
@@ -10,6 +9,7 @@ from typing import Final, Protocol
 import anyio.from_thread
 
 from executor_sdk.errors import TaskCancelled
+from executor_sdk.protocol.attempts import attempt_of
 from executor_sdk.protocol.plain import Json
 from executor_sdk.protocol.wire import EvidenceRef, ExecuteRequest
 
@@ -17,8 +17,6 @@ from executor_sdk.protocol.wire import EvidenceRef, ExecuteRequest
 KERNEL_KEYS: Final = frozenset(
     {"agent_id", "prompt", "swarm_scope", "swarm_route", "_aggregation_signal", "_run_queue_coordination"}
 )
-
-_ATTEMPT = re.compile(r"-([1-9][0-9]{0,8})\Z")
 
 
 class Ports(Protocol):
@@ -103,9 +101,7 @@ class Task:
     @property
     def attempt(self) -> int:
         """The number of the attempt that started the work, read from a run step's task id; else 1."""
-        found = _ATTEMPT.search(self.task_id)
-        of_a_step = found and self.agent_id and self.task_id[: found.start()].endswith(f"-{self.agent_id}")
-        return int(found.group(1)) if found and of_a_step else 1
+        return attempt_of(self.request)[1] or 1
 
     @property
     def round(self) -> int:

@@ -22,6 +22,7 @@ from executor_sdk import (
     TaskTimeoutError,
     TryLater,
 )
+from executor_sdk.authoring import deadline
 from executor_sdk.authoring.handler import Handler
 from executor_sdk.authoring.threads import Threads
 from executor_sdk.testing.tasks import a_task
@@ -290,3 +291,21 @@ async def test_a_thread_that_never_got_to_begin_frees_its_slot() -> None:
     with anyio.fail_after(5):
         await threads.run(began.append, True)
     assert began == [True]
+
+
+async def test_a_function_that_swallows_its_cancellation_is_told_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once is not enough for code that catches everything; the caller hears of the deadline all the same."""
+    monkeypatch.setattr(deadline, "AGAIN_S", 0.01)
+    told: list[int] = []
+
+    async def stubborn(task: Task) -> dict[str, Any]:
+        try:
+            await anyio.sleep_forever()
+        except BaseException:  # noqa: BLE001 - what the test is about
+            told.append(1)
+        await anyio.sleep_forever()
+        return {}
+
+    with pytest.raises(TaskTimeoutError, match="stubborn did not finish within"):
+        await called(stubborn, 0.01)
+    assert told == [1]

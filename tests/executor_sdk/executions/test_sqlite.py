@@ -74,6 +74,12 @@ async def test_finished_work_is_replayed_after_a_restart(tmp_path: Path) -> None
     assert (before.starts, after.starts) == (1, 0)
 
 
+async def _wanted_from_outside(process: Process) -> None:
+    """Wait until another process has written down that it waits for the work."""
+    while (work := await process.ledger.find(("execute", "exec-1"))) is None or work.wanted_until_ms <= work.opened_ms:
+        await anyio.sleep(0.005)
+
+
 async def test_copies_in_two_processes_share_one_work(tmp_path: Path) -> None:
     """The second process waits for the first one's work and gives its answer."""
     first, second = Process(tmp_path / "ledger.sqlite"), Process(tmp_path / "ledger.sqlite")
@@ -87,7 +93,7 @@ async def test_copies_in_two_processes_share_one_work(tmp_path: Path) -> None:
             group.start_soon(ask, first)
             await first.started.wait()
             group.start_soon(ask, second)
-            await anyio.sleep(0.15)
+            await _wanted_from_outside(first)
             first.go_on.set()
         await first.executions.drain()
         await second.executions.drain()

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from executor_sdk.executions.record import Step
-from executor_sdk.executions.step import attempt_of, step_of
+from executor_sdk.executions.step import step_of
+from executor_sdk.protocol.attempts import attempt_of
 from executor_sdk.protocol.requests import execute_request, sample_contract
 from executor_sdk.protocol.wire import ExecuteRequest, view
 
