@@ -1,0 +1,11 @@
+-- add_word --
+-- A word, and how often it was said.
+INSERT INTO words (word, times) VALUES (:word, :times)
+
+-- list_words --
+-- All words, the oldest first.
+SELECT word FROM words ORDER BY rowid
+
+-- say --
+-- One more time; the new number.
+UPDATE words SET times = times + 1 WHERE word = :word RETURNING times
