@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
-from typing import Final, NamedTuple, Protocol, TypeVar
+from typing import Final, Protocol, TypeVar
 
 import anyio.to_thread
 
@@ -24,15 +24,14 @@ from executor_sdk.executions.outcomes import answered, failed
 from executor_sdk.executions.presence import Presence
 from executor_sdk.executions.record import Ask, Key, Outcome, Work
 from executor_sdk.executions.step import step_of
-from executor_sdk.policies.builtin import Evaluation, Policy, bind, judge
-from executor_sdk.policies.candidates import breaches
-from executor_sdk.policies.schemas import UnusableSchemaError, check_usable
-from executor_sdk.policies.verdicts import verdict_answer
+from executor_sdk.policies.builtin import Evaluation, bind
+from executor_sdk.policies.candidates import OutputRules
+from executor_sdk.policies.schemas import UnusableSchemaError
+from executor_sdk.policies.verdicts import Judgement, by_policy, lowered, verdict_answer
 from executor_sdk.protocol.canonical import declared_bytes
 from executor_sdk.protocol.digests import content_digest, evidence_ref
 from executor_sdk.protocol.plain import Json, NotJsonError, parse
-from executor_sdk.protocol.reason_codes import FIRST_OWN_CODE, ReasonCode
-from executor_sdk.protocol.wire import EvidenceRef, ExecuteRequest, VerificationStatus, VerifyRequest, WireError, view
+from executor_sdk.protocol.wire import EvidenceRef, ExecuteRequest, VerifyRequest, WireError, view
 from executor_sdk.settings import Settings
 
 T = TypeVar("T")
@@ -103,16 +102,11 @@ class Dispatcher:
         """
         request = _viewed(_parsed(body, self._settings.max_depth), VerifyRequest)
         policy = bind(request.policy)
-        evaluation = judge(
-            policy.policy_id,
-            schema=request.output_schema,
-            output=request.candidate.output,
-            params=request.policy.policy_params,
-        )
+        evaluation = policy.judge(request.output_schema, request.candidate.output, request.policy.policy_params)
         verifier = self._registry.verifier
         if verifier is None or not evaluation.passed:
             # Judging by the policy alone is over in microseconds: nothing to join, nothing worth remembering.
-            return Answer(None, self._verdict(request, _by_policy(evaluation)), How.OPENED)
+            return Answer(None, self._verdict(request, by_policy(evaluation)), How.OPENED)
         ask = Ask(("verify", _digest(body).hex()), body)
         plan = Plan(
             self._verify_lane,
@@ -162,7 +156,7 @@ class Dispatcher:
                 "evidence_refs": produced.evidence_refs,
             }
             body = _encoded(answer)
-            found = breaches(answer, request.task_contract, encoded=body)
+            found = OutputRules.of(request.task_contract).breaches(answer, encoded=body)
             if found or body is None:
                 raise InvalidOutputError(str(found[0]), details=[breach.details() for breach in found])
             await ports.keep(self._artifacts)
@@ -178,9 +172,9 @@ class Dispatcher:
             verdict = await verifier.judge(request.candidate, ports)
         except ExecutorError as error:
             return failed(error)
-        return self._verdict(request, _lowered(evaluation, verdict, bind(request.policy)))
+        return self._verdict(request, lowered(evaluation, _judgement(verdict), bind(request.policy)))
 
-    def _verdict(self, request: VerifyRequest, judged: _Judged) -> Outcome:
+    def _verdict(self, request: VerifyRequest, judged: Judgement) -> Outcome:
         return answered(
             verdict_answer(
                 status=judged.status,
@@ -201,15 +195,6 @@ class Dispatcher:
         if lane is None:
             lane = self._lanes[name] = Lane(f"{name}", handler.max_concurrency)
         return lane
-
-
-class _Judged(NamedTuple):
-    """A verdict before it is written out."""
-
-    status: VerificationStatus
-    score: float
-    reason_codes: Sequence[int]
-    message: str = ""
 
 
 class _TaskPorts:
@@ -288,21 +273,14 @@ def _check_ids(request: ExecuteRequest) -> None:
 
 def _check_schema(request: ExecuteRequest) -> None:
     try:
-        check_usable(request.task_contract.get("output_schema"))
+        OutputRules.of(request.task_contract).digest()
     except UnusableSchemaError as error:
         sentence = f"no output can be checked against task_contract.output_schema: {error}"
         raise MalformedRequestError(sentence) from None
 
 
-def _by_policy(evaluation: Evaluation) -> _Judged:
-    return _Judged("passed" if evaluation.passed else "failed", evaluation.score, evaluation.reason_codes)
-
-
-def _lowered(evaluation: Evaluation, verdict: Verdict, policy: Policy) -> _Judged:
-    """The author's verdict on what the policy passed. Kernels refuse protocol codes that the policy does not list."""
-    if verdict.status == "passed":
-        score = evaluation.score if verdict.score is None else min(verdict.score, evaluation.score)
-        return _Judged("passed", score, evaluation.reason_codes, verdict.message)
-    known = [code for code in verdict.reason_codes if code >= FIRST_OWN_CODE or code in policy.reason_codes]
-    score = 0.0 if verdict.score is None else verdict.score
-    return _Judged(verdict.status, score, known or [ReasonCode.CUSTOM_ERROR], verdict.message)
+def _judgement(verdict: Verdict) -> Judgement:
+    """A score that the author leaves to the policy is the highest on a pass, else 0."""
+    left = 1.0 if verdict.status == "passed" else 0.0
+    score = left if verdict.score is None else verdict.score
+    return Judgement(verdict.status, score, verdict.reason_codes, verdict.message)

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Final, TypeGuard
 
 from executor_sdk.errors import UnknownPolicyError
-from executor_sdk.policies.schemas import UnusableSchemaError, minimal_fits, misfits
+from executor_sdk.policies.schemas import UnusableSchemaError, compiled_value, minimal_fits, misfits
 from executor_sdk.protocol.canonical import declared_bytes, sorted_bytes, sorted_copy
 from executor_sdk.protocol.digests import hex_digest
 from executor_sdk.protocol.plain import Json
@@ -30,7 +30,7 @@ class Evaluation:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """A verification policy: its specification, and the function that applies it to (fits, output, params)."""
+    """A verification policy: its specification, the function that applies it to (fits, output, params), and judging."""
 
     policy_id: str
     params_schema: dict[str, Json]
@@ -55,6 +55,14 @@ class Policy:
             }
         )
 
+    def judge(self, schema: Json, output: Json, params: Json) -> Evaluation:
+        """Our own judgement: what the kernel would let pass must fit the whole schema too, or it fails with code 101.
+
+        A schema that nobody can check fails too: passing it would vouch for what was not looked at.
+        """
+        remarks = _remarks(schema, output)
+        return replace(self.apply(not remarks, output, _mapping(params)), remarks=remarks)
+
 
 def evaluate(policy_id: str, *, schema: Json, output: Json, params: Json) -> Evaluation:
     """The kernel's own evaluation: its minimal look at the schema, parameters of a wrong type passed over.
@@ -62,17 +70,7 @@ def evaluate(policy_id: str, *, schema: Json, output: Json, params: Json) -> Eva
     Raises:
         UnknownPolicyError: there is no such policy.
     """
-    return _policy(policy_id).apply(minimal_fits(schema, output), output, params if isinstance(params, dict) else {})
-
-
-def judge(policy_id: str, *, schema: Json, output: Json, params: Json) -> Evaluation:
-    """Our own judgement: what the kernel would let pass must fit the whole schema too, or it fails with code 101.
-
-    A schema that nobody can check fails too: passing it would vouch for what was not looked at.
-    """
-    remarks = _remarks(schema, output)
-    evaluation = _policy(policy_id).apply(not remarks, output, params if isinstance(params, dict) else {})
-    return replace(evaluation, remarks=remarks) if remarks else evaluation
+    return _policy(policy_id).apply(minimal_fits(schema, output), output, _mapping(params))
 
 
 def bind(binding: PolicyBinding) -> Policy:
@@ -103,9 +101,13 @@ def _policy(policy_id: str) -> Policy:
     return policy
 
 
+def _mapping(params: Json) -> Mapping[str, Json]:
+    return params if isinstance(params, dict) else {}
+
+
 def _remarks(schema: Json, output: Json) -> tuple[str, ...]:
     try:
-        return tuple(str(error) for error in misfits(schema, output))
+        return tuple(str(error) for error in misfits(compiled_value(schema), output))
     except UnusableSchemaError as error:
         return (f"output_schema cannot be checked: {error}",)
 

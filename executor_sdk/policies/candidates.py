@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from functools import lru_cache
+from typing import Any, Final, NamedTuple, Self
 
 import orjson
 
-from executor_sdk.policies.schemas import UnusableSchemaError, misfits
+from executor_sdk.policies.compiled import compiled
+from executor_sdk.policies.schemas import UnusableSchemaError, check_usable, misfits
 from executor_sdk.policies.smuggling import hides_media
 from executor_sdk.protocol.plain import Json, NotJsonError, depth, parse
 from executor_sdk.protocol.requests import INLINE_MIME_TYPES, MAX_INLINE_EVIDENCE_BYTES, MAX_OUTPUT_BYTES
@@ -22,6 +24,9 @@ MAX_INLINE_DEPTH: Final = 127
 #: Bytes of the signed event that proposes a candidate, and what its frame takes of them.
 MAX_EVENT_BYTES: Final = 131_072
 EVENT_FRAME_BYTES: Final = 2_048
+
+#: Bytes of an evidence policy that is worth keeping.
+_KEPT_POLICY_BYTES: Final = 4_096
 
 MISFIT: Final = "verifier did not pass candidate; reason_codes=[101]"
 
@@ -46,20 +51,55 @@ class Breach:
         return {"path": self.path, "rule": self.rule, "advice": self.advice}
 
 
-def breaches(answer: Mapping[str, Json], contract: Mapping[str, Json], *, encoded: bytes | None = None) -> list[Breach]:
-    """Everything in an answer to `/execute` that a kernel would refuse, and where the output breaks its schema.
+class _Inline(NamedTuple):
+    """What a contract allows for one inline evidence."""
 
-    `answer` is plain JSON (parsed, or through `plain.checked`); an empty list means that it may go out. `encoded` are
-    its bytes, from a caller who has them: small and flat as a whole, it is so in every part.
+    mimes: Sequence[str]
+    max_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class OutputRules:
+    """What one contract asks of an answer to `/execute`; its schema is compiled once for each distinct text.
+
+    Rules hold the text only: however many requests wait with theirs, compiled schemas stay within their bound.
     """
-    output = answer.get("candidate_output")
-    if encoded is not None and _small_and_flat(encoded):
-        found = _evidence_breaches(answer, contract, None)
-        return found + _schema_breaches(output, contract, len(encoded))
-    size_bytes, found = _output_breaches(output)
-    found += _evidence_breaches(answer, contract, size_bytes)
-    # What is too large or no JSON is not worth a closer look.
-    return found if size_bytes is None else found + _schema_breaches(output, contract, size_bytes)
+
+    schema: bytes
+    inline: _Inline
+
+    @classmethod
+    def read(cls, schema: bytes, evidence_policy: bytes | None = None) -> Self:
+        """The rules from two members of a contract as they came: `output_schema` and `evidence_policy`."""
+        return cls(schema, _inline(evidence_policy or b"null"))
+
+    @classmethod
+    def of(cls, contract: Mapping[str, Json]) -> Self:
+        """The rules of a contract in plain JSON."""
+        return cls.read(orjson.dumps(contract.get("output_schema")), orjson.dumps(contract.get("evidence_policy")))
+
+    def digest(self) -> str:
+        """32 hex digits that stand for the schema, whatever its white space and the order of its keys.
+
+        Raises:
+            UnusableSchemaError: no output can be checked against the schema; the message says why.
+        """
+        return check_usable(self.schema).digest
+
+    def breaches(self, answer: Mapping[str, Json], *, encoded: bytes | None = None) -> list[Breach]:
+        """Everything in an answer that a kernel would refuse, and where the output breaks its schema.
+
+        `answer` is plain JSON (parsed, or through `plain.checked`); an empty list means that it may go out. `encoded`
+        are its bytes, from a caller who has them: small and flat as a whole, it is so in every part.
+        """
+        output = answer.get("candidate_output")
+        if encoded is not None and _small_and_flat(encoded):
+            found = _evidence_breaches(answer, self.inline, None)
+            return found + _schema_breaches(output, self.schema, len(encoded))
+        size_bytes, found = _output_breaches(output)
+        found += _evidence_breaches(answer, self.inline, size_bytes)
+        # What is too large or no JSON is not worth a closer look.
+        return found if size_bytes is None else found + _schema_breaches(output, self.schema, size_bytes)
 
 
 def _small_and_flat(encoded: bytes) -> bool:
@@ -70,20 +110,14 @@ def _small_and_flat(encoded: bytes) -> bool:
 def proposal_breaches(answer: Mapping[str, Json], contract: Mapping[str, Json]) -> list[Breach]:
     """What a kernel refuses when a candidate is proposed, before anyone verifies it; each rule is what it then says."""
     size_bytes, found = _output_breaches(answer.get("candidate_output"))
-    return found + _evidence_breaches(answer, contract, size_bytes)
+    return found + _evidence_breaches(answer, _inline_limits(contract.get("evidence_policy")), size_bytes)
 
 
-def schema_breaches(output: Json, contract: Mapping[str, Json]) -> list[Breach]:
-    """Where `output` breaks the contract's schema, by the kernel's minimal check or by the whole of JSON Schema."""
-    size_bytes, found = _output_breaches(output)
-    return found if size_bytes is None else _schema_breaches(output, contract, size_bytes)
-
-
-def _schema_breaches(output: Json, contract: Mapping[str, Json], size_bytes: int) -> list[Breach]:
-    schema = contract.get("output_schema")
-    if output is None or schema == {}:
-        return [] if isinstance(output, dict) else [_no_object(output)]
+def _schema_breaches(output: Json, text: bytes, size_bytes: int) -> list[Breach]:
     try:
+        schema = compiled(text)
+        if output is None or schema.schema == {}:
+            return [] if isinstance(output, dict) else [_no_object(output)]
         found = misfits(schema, output, size_bytes=size_bytes)
     except UnusableSchemaError as error:
         return [Breach(MISFIT, "candidate_output", f"the contract's output_schema cannot be checked: {error}")]
@@ -105,16 +139,14 @@ def _output_breaches(output: Json) -> tuple[int | None, list[Breach]]:
     return len(body), []
 
 
-def _evidence_breaches(
-    answer: Mapping[str, Json], contract: Mapping[str, Json], output_bytes: int | None
-) -> list[Breach]:
+def _evidence_breaches(answer: Mapping[str, Json], limits: _Inline, output_bytes: int | None) -> list[Breach]:
     found: list[Breach] = []
     inline, refs = answer.get("evidence_inline"), answer.get("evidence_refs")
     for items, path in ((inline, "evidence_inline"), (refs, "evidence_refs")):
         if not isinstance(items, list):
             found.append(Breach(f"{path} must be an array", path, "send [] when there is none"))
     if isinstance(inline, list) and inline:
-        found.extend(_inline_breaches(inline, contract))
+        found.extend(_inline_breaches(inline, limits))
     if isinstance(refs, list) and refs:
         found.extend(_ref_breaches(refs))
     if (inline or refs) and not found and output_bytes is not None:
@@ -122,37 +154,51 @@ def _evidence_breaches(
     return found
 
 
-def _inline_breaches(items: Sequence[Json], contract: Mapping[str, Json]) -> Iterator[Breach]:
-    allowed, limit = _inline_limits(contract.get("evidence_policy"))
+def _inline_breaches(items: Sequence[Json], limits: _Inline) -> Iterator[Breach]:
     for n, item in enumerate(items):
         path = f"evidence_inline[{n}]"
         mime, content = (item.get("mime"), item.get("content")) if isinstance(item, dict) else (None, None)
         if not isinstance(mime, str) or not isinstance(content, str):
             yield Breach("inline evidence must be {mime, content}", path, "both are strings")
-        elif (breach := _inline_breach(mime, content, path, allowed, limit)) is not None:
+        elif (breach := _inline_breach(mime, content, path, limits)) is not None:
             yield breach
 
 
-def _inline_limits(policy: Json) -> tuple[Sequence[str], int]:
+def _inline(evidence_policy: bytes) -> _Inline:
+    if len(evidence_policy) > _KEPT_POLICY_BYTES:
+        return _read_inline(evidence_policy)
+    return _kept_inline(evidence_policy)
+
+
+def _read_inline(evidence_policy: bytes) -> _Inline:
+    return _inline_limits(parse(evidence_policy))
+
+
+#: At most half a megabyte: policies are alike, and far shorter than what is kept.
+_kept_inline = lru_cache(maxsize=128)(_read_inline)
+
+
+def _inline_limits(policy: Json) -> _Inline:
     """The contract's MIME types and size; what every contract must say where this one is not readable."""
     policy = policy if isinstance(policy, dict) else {}
     allowed, limit = policy.get("inline_mime_allowlist"), policy.get("max_inline_evidence_bytes")
-    return (
+    return _Inline(
         allowed if isinstance(allowed, list) else INLINE_MIME_TYPES,
         min(limit, MAX_INLINE_EVIDENCE_BYTES) if isinstance(limit, int) else MAX_INLINE_EVIDENCE_BYTES,
     )
 
 
-def _inline_breach(mime: str, content: str, path: str, allowed: Sequence[str], limit: int) -> Breach | None:
+def _inline_breach(mime: str, content: str, path: str, limits: _Inline) -> Breach | None:
     """The first rule that one inline evidence breaks, in the kernel's order."""
     if mime.startswith(("image/", "video/", "audio/")):
         return Breach("inline media is forbidden", path, "keep it as an artifact and cite it by reference")
-    if mime not in allowed:
-        return Breach("inline mime not allowlisted", path, f"{mime[:80]!r} is not one of {_listed(allowed)}")
+    if mime not in limits.mimes:
+        return Breach("inline mime not allowlisted", path, f"{mime[:80]!r} is not one of {_listed(limits.mimes)}")
     if (size := _size_bytes(content)) is None:
         return Breach("inline evidence is not JSON", path, "half of a surrogate pair cannot be sent as UTF-8")
-    if size > limit:
-        return Breach("inline evidence exceeds max bytes", path, f"it has {size} of {limit}; keep it as an artifact")
+    if size > limits.max_bytes:
+        advice = f"it has {size} of {limits.max_bytes}; keep it as an artifact"
+        return Breach("inline evidence exceeds max bytes", path, advice)
     return _content_breach(mime, content, path)
 
 

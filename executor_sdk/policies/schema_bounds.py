@@ -34,6 +34,16 @@ _MULTIPLE_OF_UNITS: Final = 80
 _CONTAINER_OPTION_UNITS: Final = 10
 _NAMES_A_UNIT: Final = 4
 
+#: Memory of compiled schemas: of each; for each byte of its text; for each regular expression, for each of its states
+#: when it is compiled, and again for the states that it meets in texts, both up to the limits of the compiler.
+_SCHEMA_BYTES: Final = 16_384
+_BYTES_A_BYTE: Final = 100
+_PATTERN_BYTES: Final = 10_000
+_STATE_BYTES: Final = 1_400
+_MAX_PROGRAM_BYTES: Final = 2 * 1024 * 1024
+_MET_BYTES: Final = 16_384
+_MAX_MET_BYTES: Final = 256 * 1024
+
 _REFERENCES: Final = ("$ref", "$dynamicRef", "$recursiveRef")
 
 Schema: TypeAlias = dict[str, Any]
@@ -61,6 +71,12 @@ def units_by_depth(schema: Schema) -> tuple[int, ...]:
         if not 0 < units[-1] < _MAX_UNITS or found == above:
             break
     return tuple(units)
+
+
+def compiled_bytes(schema: Json, text_bytes: int) -> int:
+    """Memory that a schema may take once it is compiled and has been used: an upper guess."""
+    patterns = [pattern for part in _every_object(schema) for pattern in _patterns(part)]
+    return _SCHEMA_BYTES + _BYTES_A_BYTE * text_bytes + sum(map(_pattern_bytes, patterns))
 
 
 class _Document:
@@ -202,8 +218,13 @@ def _applied_to_items(schema: Schema) -> tuple[list[Schema], list[Schema]]:
     )
 
 
-def _every_object(root: Schema) -> Iterator[Schema]:
-    level: list[Json] = [root]
+def _pattern_bytes(pattern: str) -> int:
+    count = states(pattern)
+    return _PATTERN_BYTES + min(_STATE_BYTES * count, _MAX_PROGRAM_BYTES) + min(_MET_BYTES * count, _MAX_MET_BYTES)
+
+
+def _every_object(root: Json) -> Iterator[Schema]:
+    level: list[Json] = [root] if isinstance(root, dict) else []
     while level:
         yield from (value for value in level if isinstance(value, dict))
         children = chain.from_iterable(v.values() if isinstance(v, dict) else v for v in level)

@@ -1,22 +1,18 @@
-"""JSON Schema on the request path: the kernel's minimal check, and full validation that a stranger's schema cannot
-turn into a hang, a fetch or a crash."""
+"""Checking an output against a JSON Schema: the kernel's minimal check, and the whole that no stranger's schema turns
+into a hang."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import islice
 from typing import Final
 
 import jsonschema_rs
 import orjson
 
+from executor_sdk.policies.compiled import CompiledSchema, compiled
 from executor_sdk.policies.schema_bounds import UnusableSchemaError as UnusableSchemaError
-from executor_sdk.policies.schema_bounds import units_by_depth
 from executor_sdk.protocol.plain import MAX_DEPTH, Json, depth
-
-#: Bytes of one schema, compact.
-MAX_SCHEMA_BYTES: Final = 65_536
 
 #: Work that one validation may take, in units of `schema_bounds`; all of it is spent in about half a second.
 MAX_UNITS: Final = 10_000_000
@@ -25,15 +21,7 @@ MAX_UNITS: Final = 10_000_000
 #: the errors of all its branches, and of theirs. Up to these units every error is collected.
 _ALL_ERRORS_UNITS: Final = 10_000
 
-#: Above, the first error alone, in schemas that have no alternatives and little to do on each place.
-_ALTERNATIVES: Final = (b'"anyOf"', b'"oneOf"', b'"not"', b'"if"')
-_FEW_UNITS: Final = 64
-
-_CACHED_SCHEMAS: Final = 256
 _MAX_SENTENCE: Final = 300
-
-#: Finite automata instead of backtracking: time is linear in the text, memory is bounded.
-_PATTERNS: Final = jsonschema_rs.RegexOptions(size_limit=1024 * 1024, dfa_size_limit=2 * 1024 * 1024)
 
 #: By the kernel's type names. JSON's true is no number, and 3.0 is no integer there.
 _KINDS: Final[dict[str, tuple[type, ...]]] = {
@@ -66,92 +54,54 @@ def minimal_fits(schema: Json, value: Json) -> bool:
     return _required_fits(schema.get("required"), members) and _properties_fit(schema.get("properties"), members)
 
 
-def check_usable(schema: Json) -> None:
-    """Return if an output can be checked against `schema`, and one may fit it.
+def check_usable(text: bytes) -> CompiledSchema:
+    """The schema that `text` is, where an output can be checked against it and one may fit it.
 
     Raises:
         UnusableSchemaError: none can, whatever it is: kernels take nothing but objects for a schema, among others.
     """
-    if not isinstance(schema, dict):
+    if not text.lstrip().startswith(b"{"):
         raise UnusableSchemaError("it is no object")
-    if _usable(schema).units_by_depth[0] > MAX_UNITS:
+    schema = compiled(text)
+    if schema.units_by_depth[0] > MAX_UNITS:
         raise UnusableSchemaError("checking any output against it could take too long")
+    return schema
 
 
-def errors(schema: Json, value: Json, *, limit: int = 5, size_bytes: int | None = None) -> list[SchemaError]:
+def compiled_value(schema: Json) -> CompiledSchema:
+    """As `compiled`, for a schema in plain JSON."""
+    try:
+        text = orjson.dumps(schema)
+    except orjson.JSONEncodeError:
+        raise UnusableSchemaError("schema is not JSON, or nested too deeply") from None
+    return compiled(text)
+
+
+def errors(schema: CompiledSchema, value: Json, *, limit: int = 5, size_bytes: int | None = None) -> list[SchemaError]:
     """Where `value` breaks `schema` by all of JSON Schema, at most `limit` places; formats are annotations.
 
     `size_bytes` is the compact size of `value`, from a caller who knows it and has bounded the depth.
 
     Raises:
-        UnusableSchemaError: nothing can be said, because of the schema or because checking would take too long.
+        UnusableSchemaError: checking would take too long.
     """
-    return _errors(_usable(schema), value, limit, size_bytes)
+    units = _affordable(schema, value, _measured(value) if size_bytes is None else size_bytes)
+    if schema.validator.is_valid(value):
+        return []
+    if units <= _ALL_ERRORS_UNITS:
+        return [_told(error) for error in islice(schema.validator.iter_errors(value), limit)]
+    if schema.first_error_is_cheap:
+        return _first_error(schema.validator, value)
+    return [SchemaError("$", "does not fit the schema, which is too complicated for its size to say where")]
 
 
-def misfits(schema: Json, value: Json, *, limit: int = 5, size_bytes: int | None = None) -> list[SchemaError]:
+def misfits(schema: CompiledSchema, value: Json, *, limit: int = 5, size_bytes: int | None = None) -> list[SchemaError]:
     """As `errors`, and what only the kernel's minimal check finds; empty when both let `value` pass."""
-    compiled = _usable(schema)
-    found = _errors(compiled, value, limit, size_bytes)
-    if found or compiled.implies_minimal or minimal_fits(schema, value):
+    found = errors(schema, value, limit=limit, size_bytes=size_bytes)
+    if found or schema.implies_minimal or minimal_fits(schema.schema, value):
         return found
     sentence = "kernels compare type, required and each property's type by name; 3.0 is no integer there"
     return [SchemaError("$", sentence)]
-
-
-@dataclass(frozen=True, slots=True)
-class _Compiled:
-    validator: jsonschema_rs.Validator
-    units_by_depth: tuple[int, ...]
-    most_units: int
-    #: Whether what passes the validator passes the kernel's minimal check too.
-    implies_minimal: bool
-    first_error_is_cheap: bool
-
-
-def _usable(schema: Json) -> _Compiled:
-    try:
-        body = orjson.dumps(schema)
-    except orjson.JSONEncodeError:
-        raise UnusableSchemaError("schema is not JSON, or nested too deeply") from None
-    compiled = _compiled(body)
-    if isinstance(compiled, str):
-        raise UnusableSchemaError(compiled)
-    return compiled
-
-
-@lru_cache(maxsize=_CACHED_SCHEMAS)
-def _compiled(body: bytes) -> _Compiled | str:
-    """The validator for a schema's bytes, or why there is none: refusals are remembered too."""
-    if len(body) > MAX_SCHEMA_BYTES:
-        return f"schema has more than {MAX_SCHEMA_BYTES} bytes"
-    schema = orjson.loads(body)
-    if not isinstance(schema, (dict, bool)):
-        return "schema is neither an object nor true or false"
-    try:
-        units = units_by_depth(schema) if isinstance(schema, dict) else (1,)
-        validator = jsonschema_rs.validator_for(schema, pattern_options=_PATTERNS, offline=True, validate_formats=False)
-    except (UnusableSchemaError, jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError, ValueError) as error:
-        return str(error).partition("\n")[0][:_MAX_SENTENCE]
-    return _Compiled(
-        validator,
-        units,
-        most_units=max(units),
-        implies_minimal=_implies_minimal(schema),
-        first_error_is_cheap=max(units) <= _FEW_UNITS and not any(keyword in body for keyword in _ALTERNATIVES),
-    )
-
-
-def _implies_minimal(schema: Json) -> bool:
-    """In today's draft the two differ on integers, and on `required` where another type than object is let in; older
-    drafts pass over what stands beside a reference."""
-    if not isinstance(schema, dict) or "$schema" in schema:
-        return False
-    if "required" in schema and schema.get("type") != "object":
-        return False
-    properties = schema.get("properties")
-    typed = [schema, *(properties.values() if isinstance(properties, dict) else [])]
-    return not any(isinstance(part, dict) and part.get("type") == "integer" for part in typed)
 
 
 def _measured(value: Json) -> int:
@@ -164,26 +114,15 @@ def _measured(value: Json) -> int:
     return len(body)
 
 
-def _affordable(compiled: _Compiled, value: Json, size_bytes: int) -> int:
+def _affordable(schema: CompiledSchema, value: Json, size_bytes: int) -> int:
     """The most that checking `value` can take, in units; each place of it takes at least one byte."""
-    units = compiled.most_units * size_bytes
+    units = schema.most_units * size_bytes
     if units > MAX_UNITS:
         # A schema that multiplies with each level may still be cheap for an output of few levels.
-        units = max(compiled.units_by_depth[: depth(value) + 1]) * size_bytes
+        units = max(schema.units_by_depth[: depth(value) + 1]) * size_bytes
     if units > MAX_UNITS:
         raise UnusableSchemaError("checking this output against this schema could take too long")
     return units
-
-
-def _errors(compiled: _Compiled, value: Json, limit: int, size_bytes: int | None) -> list[SchemaError]:
-    units = _affordable(compiled, value, _measured(value) if size_bytes is None else size_bytes)
-    if compiled.validator.is_valid(value):
-        return []
-    if units <= _ALL_ERRORS_UNITS:
-        return [_told(error) for error in islice(compiled.validator.iter_errors(value), limit)]
-    if compiled.first_error_is_cheap:
-        return _first_error(compiled.validator, value)
-    return [SchemaError("$", "does not fit the schema, which is too complicated for its size to say where")]
 
 
 def _first_error(validator: jsonschema_rs.Validator, value: Json) -> list[SchemaError]:

@@ -1,17 +1,18 @@
-"""Verify answers: building the one that this executor sends, and the kernel's rules on one that it receives."""
+"""Verify answers: what policy and author say together, the answer that carries it, and the kernel's rules on it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import orjson
 
 from executor_sdk.errors import UnknownPolicyError
-from executor_sdk.policies.builtin import bind, evaluate
+from executor_sdk.policies.builtin import Evaluation, Policy, bind, evaluate
 from executor_sdk.protocol.digests import verifier_result_hash
 from executor_sdk.protocol.plain import Json
-from executor_sdk.protocol.reason_codes import INCONCLUSIVE, ReasonCode
+from executor_sdk.protocol.reason_codes import FIRST_OWN_CODE, INCONCLUSIVE, ReasonCode
 from executor_sdk.protocol.wire import PolicyBinding, VerificationStatus, VerifyAnswer, WireError, derived_status, view
 
 #: Bytes of one verify answer.
@@ -25,6 +26,37 @@ _PROTOCOL_CODES: Final = frozenset(int(code) for code in ReasonCode)
 
 #: Codes that any verdict may carry, whatever its policy lists.
 _FREE_CODES: Final = frozenset({int(ReasonCode.UNKNOWN), int(ReasonCode.CUSTOM_ERROR)})
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """A verdict before it is bound to its candidate and hashed; `message` is for people."""
+
+    status: VerificationStatus
+    score: float
+    reason_codes: tuple[int, ...]
+    message: str = ""
+
+
+def by_policy(evaluation: Evaluation) -> Judgement:
+    """What the policy alone says; the message holds its remarks, at most MAX_MESSAGE characters of them."""
+    message = "; ".join(evaluation.remarks)[:MAX_MESSAGE]
+    status: VerificationStatus = "passed" if evaluation.passed else "failed"
+    return Judgement(status, evaluation.score, evaluation.reason_codes, message)
+
+
+def lowered(evaluation: Evaluation, author: Judgement, policy: Policy) -> Judgement:
+    """What an author says about a candidate that `policy` evaluated: never better than the evaluation.
+
+    Protocol codes that the policy does not list are left out: kernels refuse a verdict that holds one.
+    """
+    if not evaluation.passed:
+        return by_policy(evaluation)
+    message = author.message[:MAX_MESSAGE]
+    if author.status == "passed":
+        return Judgement("passed", min(author.score, evaluation.score), evaluation.reason_codes, message)
+    known = tuple(code for code in author.reason_codes if code >= FIRST_OWN_CODE or code in policy.reason_codes)
+    return Judgement(author.status, author.score, known or (int(ReasonCode.CUSTOM_ERROR),), message)
 
 
 def verdict_answer(

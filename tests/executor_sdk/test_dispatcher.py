@@ -227,6 +227,7 @@ async def test_the_policy_alone_judges_without_a_verifier() -> None:
 
     assert (passed["verification_status"], passed["score"], passed["reason_codes"]) == ("passed", 1.0, [100])
     assert (failed["verification_status"], failed["score"], failed["reason_codes"]) == ("failed", 0.0, [101])
+    assert failed["message"] == '$.answer: 1 is not of type "string"'
 
 
 async def test_an_unknown_binding_is_refused() -> None:

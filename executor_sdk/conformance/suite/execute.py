@@ -96,7 +96,7 @@ async def _no_breach(probe: Probe, *, evidence: bool) -> None:
     whole: dict[str, Json] = {"evidence_inline": [], "evidence_refs": []} | done.answer
     breaches = [
         breach
-        for breach in candidates.breaches(whole, done.request["task_contract"])
+        for breach in candidates.OutputRules.of(done.request["task_contract"]).breaches(whole)
         if breach.path.lstrip("$.").startswith("evidence") is evidence
     ]
     if breaches:

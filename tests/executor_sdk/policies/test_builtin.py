@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from executor_sdk.errors import UnknownPolicyError
-from executor_sdk.policies.builtin import POLICIES, bind, evaluate, judge
+from executor_sdk.policies.builtin import POLICIES, bind, evaluate
 from executor_sdk.protocol.plain import Json
 from executor_sdk.protocol.wire import PolicyBinding
 from tests.executor_sdk.protocol.recordings import recorded
@@ -39,7 +39,7 @@ def test_our_passed_is_always_the_kernels_passed_too() -> None:
     stricter = 0
     for vector in recorded("policy_evaluations.jsonl.gz"):
         case = vector["case"]
-        ours = judge(case["policy_id"], schema=case["schema"], output=case["output"], params=case["params"])
+        ours = POLICIES[case["policy_id"]].judge(case["schema"], case["output"], case["params"])
         assert vector["expected"]["passed"] or not ours.passed
         assert ours.passed is (ours.reason_codes == (100,))
         stricter += vector["expected"]["passed"] and not ours.passed
@@ -82,7 +82,7 @@ def test_an_output_that_only_the_kernel_would_pass_fails_with_101() -> None:
     """The minimal check does not see a minimum; the whole schema does."""
     schema = {"type": "object", "properties": {"share": {"type": "number", "minimum": 0}}}
 
-    judged = judge("vp.schema_only.v1", schema=schema, output={"share": -1}, params={})
+    judged = POLICIES["vp.schema_only.v1"].judge(schema, {"share": -1}, {})
 
     assert evaluate("vp.schema_only.v1", schema=schema, output={"share": -1}, params={}).passed
     assert (judged.passed, judged.score, judged.reason_codes) == (False, 0.0, (101,))
@@ -93,13 +93,13 @@ def test_a_fraction_of_zero_is_no_integer_for_the_kernel_and_so_not_for_us() -> 
     """JSON Schema takes 3.0 for an integer; a `passed` must satisfy both."""
     schema = {"type": "object", "properties": {"n": {"type": "integer"}}}
 
-    assert judge("vp.schema_only.v1", schema=schema, output={"n": 3}, params={}).passed
-    assert judge("vp.schema_only.v1", schema=schema, output={"n": 3.0}, params={}).reason_codes == (101,)
+    assert POLICIES["vp.schema_only.v1"].judge(schema, {"n": 3}, {}).passed
+    assert POLICIES["vp.schema_only.v1"].judge(schema, {"n": 3.0}, {}).reason_codes == (101,)
 
 
 def test_a_schema_that_cannot_be_checked_gets_a_verdict_not_an_error() -> None:
     """Failed, with a remark that says why: passing would vouch for what was not looked at."""
-    judged = judge("vp.crosscheck.v1", schema={"$ref": "http://x/y"}, output={"check_summary": "ok"}, params=None)
+    judged = POLICIES["vp.crosscheck.v1"].judge({"$ref": "http://x/y"}, {"check_summary": "ok"}, None)
 
     assert (judged.passed, judged.score, judged.reason_codes) == (False, 0.3, (101,))
     assert "refers outside the schema" in judged.remarks[0]

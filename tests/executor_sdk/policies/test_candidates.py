@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import orjson
 import pytest
 
-from executor_sdk.policies.candidates import breaches, proposal_breaches, schema_breaches
+from executor_sdk.policies.candidates import Breach, OutputRules, proposal_breaches
+from executor_sdk.policies.schemas import UnusableSchemaError
 from executor_sdk.protocol.plain import Json
 from executor_sdk.protocol.requests import sample_contract
 from tests.executor_sdk.protocol.recordings import recorded
@@ -15,6 +17,11 @@ _RECORDED = recorded("candidates.jsonl")
 def make_contract(**changes: Json) -> dict[str, Json]:
     """The contract of every run step, with whole fields changed."""
     return {**sample_contract(task_id="t", task_type="swarm", inputs={}, expiry_ms=1), **changes}
+
+
+def breaches(answer: dict[str, Json], contract: dict[str, Json]) -> list[Breach]:
+    """What `contract` finds wrong in `answer`."""
+    return OutputRules.of(contract).breaches(answer)
 
 
 def make_answer(**changes: Json) -> dict[str, Json]:
@@ -200,7 +207,45 @@ def test_an_unusable_schema_is_told_as_such() -> None:
     """The contract is at fault, and the advice says so."""
     contract = make_contract(output_schema={"$ref": "https://example.test/schema"})
 
-    [breach] = schema_breaches({"answer": "x"}, contract)
+    [breach] = breaches(make_answer(), contract)
 
     assert "the contract's output_schema cannot be checked: $ref" in breach.advice
-    assert len(schema_breaches({"answer": "x" * 70_000}, contract)) == 1
+    assert len(breaches(make_answer(candidate_output={"answer": "x" * 70_000}), contract)) == 1
+
+
+def test_texts_of_one_schema_share_a_digest_and_other_schemas_do_not() -> None:
+    """White space and the order of keys are the same schema; a keyword more is another one."""
+    digests = [
+        OutputRules.read(text).digest()
+        for text in (
+            b'{"type":"object","required":["a"]}',
+            b' {"required": ["a"],\n "type": "object"}',
+            b'{"type":"object","required":["b"]}',
+        )
+    ]
+
+    assert digests[0] == digests[1]
+    assert digests[0] != digests[2]
+    assert len(digests[0]) == 32
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [(b"null", "no object"), (b"true", "no object"), (b'{"type":"objekt"}', "objekt"), (b"{", "not JSON")],
+)
+def test_rules_without_a_usable_schema_say_why(text: bytes, reason: str) -> None:
+    """Before any work is done, once for every attempt."""
+    with pytest.raises(UnusableSchemaError, match=reason):
+        OutputRules.read(text).digest()
+
+
+def test_rules_read_from_texts_are_the_rules_of_the_contract() -> None:
+    """A policy too long to be kept is read just the same."""
+    html = _text("<p>", "text/html")
+    policy = {"inline_mime_allowlist": ["text/html"], "max_inline_evidence_bytes": 3}
+    for padding in (0, 5_000):
+        text = orjson.dumps({**policy, "note": "x" * padding})
+        rules = OutputRules.read(b'{"type":"object"}', text)
+
+        assert rules.breaches(html) == rules.breaches(html, encoded=orjson.dumps(html)) == []
+        assert len(rules.breaches(_text("<p>!", "text/html"))) == 1

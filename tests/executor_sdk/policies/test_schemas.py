@@ -12,7 +12,8 @@ import pytest
 
 from executor_sdk.policies.pattern_cost import states
 from executor_sdk.policies.schema_bounds import units_by_depth
-from executor_sdk.policies.schemas import UnusableSchemaError, errors, minimal_fits, misfits
+from executor_sdk.policies.schemas import SchemaError, UnusableSchemaError, compiled_value, minimal_fits, misfits
+from executor_sdk.policies.schemas import errors as errors_by
 from executor_sdk.protocol.canonical import declared_bytes
 from executor_sdk.protocol.plain import Json
 from tests.executor_sdk.protocol.recordings import recorded
@@ -55,6 +56,11 @@ _SCHEMAS: list[Json] = [
     {"$defs": {"n": {"$anchor": "here", "type": "null"}}, "items": {"$ref": "#here"}},
 ]
 _VALUES: list[Json] = [None, True, 3, 3.0, 19.99, "x", [], [1], [1, 1], [[None]], {}, {"a": 1}, {"a": 7.5}, {"a": None}]
+
+
+def errors(schema: Json, value: Json, *, limit: int = 5) -> list[SchemaError]:
+    """Where `value` breaks `schema`."""
+    return errors_by(compiled_value(schema), value, limit=limit)
 
 
 @contextmanager
@@ -127,7 +133,7 @@ def test_what_has_no_misfit_passes_the_kernels_minimal_check_too() -> None:
     for schema in {declared_bytes(schema): schema for schema in schemas}.values():
         for output in {declared_bytes(output): output for output in outputs}.values():
             try:
-                found = misfits(schema, output)
+                found = misfits(compiled_value(schema), output)
                 in_full = errors(schema, output)
             except UnusableSchemaError:
                 continue

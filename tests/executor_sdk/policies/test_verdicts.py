@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from executor_sdk.policies.builtin import POLICIES, judge
-from executor_sdk.policies.verdicts import verdict_answer, verdict_breaches
+from executor_sdk.policies.builtin import POLICIES, Evaluation
+from executor_sdk.policies.verdicts import MAX_MESSAGE, Judgement, by_policy, lowered, verdict_answer, verdict_breaches
 from executor_sdk.protocol.plain import Json
 from executor_sdk.protocol.wire import PolicyBinding, view
 from tests.executor_sdk.protocol.recordings import recorded
@@ -55,11 +55,8 @@ def test_our_answer_is_the_reference_runtimes_to_the_last_key(call: Json) -> Non
     """Judged by us, hashed by us, key order included."""
     request, answer = call["request"], call["response"]
     policy = request["policy"]
-    evaluation = judge(
-        policy["policy_id"],
-        schema=request["output_schema"],
-        output=request["candidate"]["output"],
-        params=policy["policy_params"],
+    evaluation = POLICIES[policy["policy_id"]].judge(
+        request["output_schema"], request["candidate"]["output"], policy["policy_params"]
     )
 
     ours = verdict_answer(
@@ -122,3 +119,41 @@ def test_an_unknown_policy_is_a_breach_of_the_verdict() -> None:
 def test_what_is_no_verdict_at_all_is_one_breach(answer: Json) -> None:
     """An executor may answer anything."""
     assert len(_breaches(answer)) == 1
+
+
+def test_a_failed_judgement_says_which_field_did_not_fit() -> None:
+    """The remarks of the policy become the message of the verdict, bounded."""
+    schema = {"type": "object", "properties": {"share": {"type": "number"}, "name": {"enum": ["x" * 60_000]}}}
+
+    judged = by_policy(_POLICY.judge(schema, {"share": "half"}, {}))
+    passed = by_policy(_POLICY.judge(schema, {"share": 0.5}, {}))
+    long = by_policy(Evaluation(passed=False, score=0.0, reason_codes=(101,), remarks=("x" * 300,) * 50))
+
+    assert judged == Judgement("failed", 0.0, (101,), '$.share: "half" is not of type "number"')
+    assert passed == Judgement("passed", 1.0, (100,), "")
+    assert len(long.message) == MAX_MESSAGE
+
+
+@pytest.mark.parametrize(
+    ("author", "expected"),
+    [
+        (Judgement("passed", 1.0, ()), Judgement("passed", 0.9, (100,))),
+        (Judgement("passed", 0.5, (), "well"), Judgement("passed", 0.5, (100,), "well")),
+        (Judgement("failed", 0.1, (1001, 102), "no"), Judgement("failed", 0.1, (1001,), "no")),
+        (Judgement("failed", 0.0, (102,)), Judgement("failed", 0.0, (999,))),
+        (Judgement("failed", 0.0, ()), Judgement("failed", 0.0, (999,))),
+        (Judgement("inconclusive", 0.0, (201,), "x" * 9_000), Judgement("inconclusive", 0.0, (201,), "x" * 2_000)),
+    ],
+)
+def test_an_author_may_lower_what_the_policy_passed(author: Judgement, expected: Judgement) -> None:
+    """Score and codes stay within what kernels accept of the policy."""
+    evaluation = Evaluation(passed=True, score=0.9, reason_codes=(100,))
+
+    assert lowered(evaluation, author, POLICIES["vp.crosscheck.v1"]) == expected
+
+
+def test_an_author_cannot_raise_what_the_policy_failed() -> None:
+    """The policy's own judgement stands, with its remarks."""
+    evaluation = Evaluation(passed=False, score=0.2, reason_codes=(101,), remarks=("$: no",))
+
+    assert lowered(evaluation, Judgement("passed", 1.0, ()), _POLICY) == by_policy(evaluation)
