@@ -102,7 +102,11 @@ class Dispatcher:
         """
         request = _viewed(_parsed(body, self._settings.max_depth), VerifyRequest)
         policy = bind(request.policy)
-        evaluation = policy.judge(request.output_schema, request.candidate.output, request.policy.policy_params)
+        evaluation = policy.judge(
+            declared_bytes(request.output_schema),
+            declared_bytes(request.candidate.output),
+            request.policy.policy_params,
+        )
         verifier = self._registry.verifier
         if verifier is None or not evaluation.passed:
             # Judging by the policy alone is over in microseconds: nothing to join, nothing worth remembering.

@@ -8,14 +8,26 @@ from types import MappingProxyType
 from typing import Final, TypeGuard
 
 from executor_sdk.errors import UnknownPolicyError
-from executor_sdk.policies.schemas import UnusableSchemaError, compiled_value, minimal_fits, misfits
-from executor_sdk.protocol.canonical import declared_bytes, sorted_bytes, sorted_copy
+from executor_sdk.policies.compiled import compiled
+from executor_sdk.policies.schemas import UnusableSchemaError, minimal_fits, misfits
+from executor_sdk.protocol.canonical import declared_bytes, sorted_copy
 from executor_sdk.protocol.digests import hex_digest
-from executor_sdk.protocol.plain import Json
+from executor_sdk.protocol.plain import Json, NotJsonError, parse
 from executor_sdk.protocol.reason_codes import ReasonCode
+from executor_sdk.protocol.requests import MAX_OUTPUT_BYTES
 from executor_sdk.protocol.wire import PolicyBinding
 
 _EVIDENCE_CODES: Final = (200, 201, 202, 203)
+
+#: What the policies themselves say against an output that fits its schema, for people.
+_SENTENCES: Final[Mapping[int, str]] = MappingProxyType(
+    {
+        ReasonCode.CONFIDENCE_TOO_LOW: "$.confidence is below min_confidence, or missing",
+        ReasonCode.OUTPUT_TOO_LARGE: "$ has more bytes than max_len",
+        ReasonCode.CHECK_SUMMARY_MISSING: "$.check_summary is missing or blank",
+        ReasonCode.SCORE_TOO_LOW: "the score of this policy is below min_score",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +67,16 @@ class Policy:
             }
         )
 
-    def judge(self, schema: Json, output: Json, params: Json) -> Evaluation:
+    def judge(self, schema: bytes, output: bytes, params: Json) -> Evaluation:
         """Our own judgement: what the kernel would let pass must fit the whole schema too, or it fails with code 101.
 
-        A schema that nobody can check fails too: passing it would vouch for what was not looked at.
+        Both texts as they came. A schema that nobody can check fails too: passing it would vouch for what was not
+        looked at. An output larger than any that is proposed is not parsed.
         """
-        remarks = _remarks(schema, output)
-        return replace(self.apply(not remarks, output, _mapping(params)), remarks=remarks)
+        value, remarks = _looked_at(schema, output)
+        evaluation = self.apply(not remarks, value, _mapping(params))
+        told = (_SENTENCES[code] for code in evaluation.reason_codes if code in _SENTENCES)
+        return replace(evaluation, remarks=(*remarks, *told))
 
 
 def evaluate(policy_id: str, *, schema: Json, output: Json, params: Json) -> Evaluation:
@@ -105,11 +120,18 @@ def _mapping(params: Json) -> Mapping[str, Json]:
     return params if isinstance(params, dict) else {}
 
 
-def _remarks(schema: Json, output: Json) -> tuple[str, ...]:
+def _looked_at(schema: bytes, output: bytes) -> tuple[Json, tuple[str, ...]]:
+    """The output, None where it was not read, and what is wrong with it."""
+    if len(output) > MAX_OUTPUT_BYTES:
+        return None, (f"the output has {len(output)} bytes; an output has at most {MAX_OUTPUT_BYTES}",)
     try:
-        return tuple(str(error) for error in misfits(compiled_value(schema), output))
+        value = parse(output)
+    except NotJsonError as error:
+        return None, (f"the output is not JSON, or {error}",)
+    try:
+        return value, tuple(map(str, misfits(compiled(schema), value, size_bytes=len(output))))
     except UnusableSchemaError as error:
-        return (f"output_schema cannot be checked: {error}",)
+        return value, (f"output_schema cannot be checked: {error}",)
 
 
 def _schema_only(fits: bool, output: Json, params: Mapping[str, Json]) -> Evaluation:
@@ -121,7 +143,7 @@ def _schema_thresholds(fits: bool, output: Json, params: Mapping[str, Json]) -> 
     min_confidence, max_len = params.get("min_confidence"), params.get("max_len")
     if _is_number(min_confidence) and _confidence(output) < min_confidence:
         codes.append(ReasonCode.CONFIDENCE_TOO_LOW)
-    if _is_number(max_len) and isinstance(max_len, int) and 0 <= max_len < len(sorted_bytes(output)):
+    if _is_number(max_len) and isinstance(max_len, int) and 0 <= max_len < len(declared_bytes(output)):
         codes.append(ReasonCode.OUTPUT_TOO_LARGE)
     passed = codes == [ReasonCode.SCHEMA_OK]
     return Evaluation(passed, 1.0 if passed else 0.2, tuple(map(int, codes)))

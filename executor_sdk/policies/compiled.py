@@ -93,7 +93,7 @@ def _compile(text: bytes) -> CompiledSchema:
     if not isinstance(schema, (dict, bool)):
         raise UnusableSchemaError("schema is neither an object nor true or false")
     units = units_by_depth(schema) if isinstance(schema, dict) else (1,)
-    cost_bytes = compiled_bytes(schema, len(text))
+    cost_bytes = compiled_bytes(schema, text)
     if cost_bytes > MAX_COMPILED_BYTES:
         raise UnusableSchemaError(f"compiled, the schema could take more than {MAX_COMPILED_BYTES} bytes of memory")
     validator = jsonschema_rs.validator_for(schema, pattern_options=_PATTERNS, offline=True, validate_formats=False)

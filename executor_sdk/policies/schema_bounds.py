@@ -15,11 +15,12 @@ from urllib.parse import unquote
 from executor_sdk.policies.pattern_cost import states
 from executor_sdk.protocol.plain import MAX_DEPTH, Json, depth
 
-#: Schemas and references in one document, and states of all its regular expressions (each takes 6 µs to compile).
+#: Schemas and references in one document, and states of all its regular expressions (each takes 6 µs to compile,
+#: and nothing else runs meanwhile).
 MAX_SUBSCHEMAS: Final = 1_000
 MAX_REFERENCES: Final = 1_000
 MAX_PATTERNS: Final = 256
-MAX_PATTERN_STATES: Final = 20_000
+MAX_PATTERN_STATES: Final = 10_000
 
 #: Divisors outside these bounds need arithmetic on hundreds of digits.
 MIN_DIVISOR: Final = 1e-12
@@ -29,20 +30,22 @@ MAX_DIVISOR: Final = 1e15
 _MAX_UNITS: Final = 1_000_000_000
 
 #: Units of the keywords that cost more than a look: measured, one unit is about 0.05 µs for each byte of an output.
-_STATES_A_UNIT: Final = 1
+_STATES_A_UNIT: Final = 6
 _MULTIPLE_OF_UNITS: Final = 80
 _CONTAINER_OPTION_UNITS: Final = 10
 _NAMES_A_UNIT: Final = 4
 
-#: Memory of compiled schemas: of each; for each byte of its text; for each regular expression, for each of its states
-#: when it is compiled, and again for the states that it meets in texts, both up to the limits of the compiler.
+#: Memory of compiled schemas: of each; for each byte of its text and each object in it; for each regular expression
+#: and each of its states, when it is compiled and again for the sets of states that it meets in texts, both up to
+#: the limits of the compiler, in two automata and two threads.
 _SCHEMA_BYTES: Final = 16_384
-_BYTES_A_BYTE: Final = 100
+_TEXT_BYTES: Final = 80
+_OBJECT_BYTES: Final = 1_000
 _PATTERN_BYTES: Final = 10_000
 _STATE_BYTES: Final = 1_400
 _MAX_PROGRAM_BYTES: Final = 2 * 1024 * 1024
 _MET_BYTES: Final = 16_384
-_MAX_MET_BYTES: Final = 256 * 1024
+_MAX_MET_BYTES: Final = 512 * 1024
 
 _REFERENCES: Final = ("$ref", "$dynamicRef", "$recursiveRef")
 
@@ -73,10 +76,11 @@ def units_by_depth(schema: Schema) -> tuple[int, ...]:
     return tuple(units)
 
 
-def compiled_bytes(schema: Json, text_bytes: int) -> int:
-    """Memory that a schema may take once it is compiled and has been used: an upper guess."""
+def compiled_bytes(schema: Json, text: bytes) -> int:
+    """Memory that `schema` may take once it is compiled and has been used: an upper guess."""
     patterns = [pattern for part in _every_object(schema) for pattern in _patterns(part)]
-    return _SCHEMA_BYTES + _BYTES_A_BYTE * text_bytes + sum(map(_pattern_bytes, patterns))
+    frame = _SCHEMA_BYTES + _TEXT_BYTES * len(text) + _OBJECT_BYTES * text.count(b"{")
+    return frame + sum(map(_pattern_bytes, patterns))
 
 
 class _Document:

@@ -10,12 +10,17 @@ from typing import Final
 import jsonschema_rs
 import orjson
 
-from executor_sdk.policies.compiled import CompiledSchema, compiled
+from executor_sdk.policies.compiled import CompiledSchema, compiled, is_compiled
 from executor_sdk.policies.schema_bounds import UnusableSchemaError as UnusableSchemaError
 from executor_sdk.protocol.plain import MAX_DEPTH, Json, depth
+from executor_sdk.protocol.requests import MAX_OUTPUT_BYTES
 
-#: Work that one validation may take, in units of `schema_bounds`; all of it is spent in about half a second.
-MAX_UNITS: Final = 10_000_000
+#: Work that one validation may take, in units of `schema_bounds`: a tenth of a second, in which nothing else runs.
+MAX_UNITS: Final = 2_000_000
+
+#: Up to so much work, or so long a text to compile, a loop may wait: a few milliseconds.
+_QUICK_UNITS: Final = 50_000
+_QUICK_SCHEMA_BYTES: Final = 1_024
 
 #: Telling where costs a hundred times more than telling whether: an alternative that does not fit is described with
 #: the errors of all its branches, and of theirs. Up to these units every error is collected.
@@ -66,6 +71,16 @@ def check_usable(text: bytes) -> CompiledSchema:
     if schema.units_by_depth[0] > MAX_UNITS:
         raise UnusableSchemaError("checking any output against it could take too long")
     return schema
+
+
+def is_costly(text: bytes, size_bytes: int) -> bool:
+    """Whether an event loop should not wait while a value of `size_bytes` is checked against the schema `text`."""
+    if not is_compiled(text) and (len(text) > _QUICK_SCHEMA_BYTES or b"attern" in text):
+        return True
+    try:
+        return compiled(text).most_units * min(size_bytes, MAX_OUTPUT_BYTES) > _QUICK_UNITS
+    except UnusableSchemaError:
+        return False
 
 
 def compiled_value(schema: Json) -> CompiledSchema:

@@ -6,6 +6,7 @@ import pytest
 
 from executor_sdk.policies.builtin import POLICIES, Evaluation
 from executor_sdk.policies.verdicts import MAX_MESSAGE, Judgement, by_policy, lowered, verdict_answer, verdict_breaches
+from executor_sdk.protocol.canonical import declared_bytes
 from executor_sdk.protocol.plain import Json
 from executor_sdk.protocol.wire import PolicyBinding, view
 from tests.executor_sdk.protocol.recordings import recorded
@@ -56,7 +57,9 @@ def test_our_answer_is_the_reference_runtimes_to_the_last_key(call: Json) -> Non
     request, answer = call["request"], call["response"]
     policy = request["policy"]
     evaluation = POLICIES[policy["policy_id"]].judge(
-        request["output_schema"], request["candidate"]["output"], policy["policy_params"]
+        declared_bytes(request["output_schema"]),
+        declared_bytes(request["candidate"]["output"]),
+        policy["policy_params"],
     )
 
     ours = verdict_answer(
@@ -123,10 +126,10 @@ def test_what_is_no_verdict_at_all_is_one_breach(answer: Json) -> None:
 
 def test_a_failed_judgement_says_which_field_did_not_fit() -> None:
     """The remarks of the policy become the message of the verdict, bounded."""
-    schema = {"type": "object", "properties": {"share": {"type": "number"}, "name": {"enum": ["x" * 60_000]}}}
+    schema = b'{"type":"object","properties":{"share":{"type":"number"}}}'
 
-    judged = by_policy(_POLICY.judge(schema, {"share": "half"}, {}))
-    passed = by_policy(_POLICY.judge(schema, {"share": 0.5}, {}))
+    judged = by_policy(_POLICY.judge(schema, b'{"share":"half"}', {}))
+    passed = by_policy(_POLICY.judge(schema, b'{"share":0.5}', {}))
     long = by_policy(Evaluation(passed=False, score=0.0, reason_codes=(101,), remarks=("x" * 300,) * 50))
 
     assert judged == Judgement("failed", 0.0, (101,), '$.share: "half" is not of type "number"')
