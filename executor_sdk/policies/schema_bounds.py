@@ -30,8 +30,9 @@ MAX_DIVISOR: Final = 1e15
 _MAX_UNITS: Final = 1_000_000_000
 
 #: Units of the keywords that cost more than a look: measured, one unit is about 0.05 µs for each byte of an output.
+#: Divisors cost three times as much where the numbers are like 1e-300.
 _STATES_A_UNIT: Final = 6
-_MULTIPLE_OF_UNITS: Final = 80
+_MULTIPLE_OF_UNITS: Final = 25
 _CONTAINER_OPTION_UNITS: Final = 10
 _NAMES_A_UNIT: Final = 4
 
