@@ -23,9 +23,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.load import Round, drive, request
 from benchmarks.served import ANSWER, served
-from executor_sdk.protocol.canonical import declared_bytes, sorted_bytes
-from executor_sdk.protocol.digests import evidence_ref
-from executor_sdk.protocol.requests import candidate, execute_request, sample_contract, verify_request
+from executor_sdk.protocol.canonical import declared_bytes
+from executor_sdk.protocol.requests import execute_request, propose, sample_contract, verify_request
 
 _INPUTS = {
     "agent_id": "analyst-a",
@@ -55,12 +54,9 @@ def executions() -> Iterator[bytes]:
 def _verifications() -> Iterator[bytes]:
     marker = "exec-p-00000000-0000-0000-0000-000000000000"
     contract = sample_contract(task_id="t", task_type="swarm", inputs=_INPUTS, expiry_ms=_FAR_FUTURE_MS)
-    output = ANSWER["candidate_output"]
-    data = sorted_bytes(output)
-    ref = evidence_ref(data, uri="artifact://reference/x", mime="application/json", created_at=1, producer="bench")
-    proposed = candidate(execution_id=marker, output=output, output_ref=ref, evidence_inline=ANSWER["evidence_inline"])
+    candidate = propose(ANSWER, execution_id=marker, producer="bench", created_at=1)
     body = verify_request(
-        proposed, output_schema=contract["output_schema"], policy=contract["acceptance"]["verifier_policy"]
+        candidate, output_schema=contract["output_schema"], policy=contract["acceptance"]["verifier_policy"]
     )
     template = request("/verify", declared_bytes(body))
     while True:

@@ -15,6 +15,7 @@ from executor_sdk.authoring.task import KERNEL_KEYS
 from executor_sdk.errors import HandlerSignatureError, InvalidInputsError, InvalidOutputError
 from executor_sdk.protocol.canonical import declared_bytes
 from executor_sdk.protocol.plain import Json, NotJsonError, NotPlainError, checked, parse
+from executor_sdk.protocol.references import referenced
 
 #: Faults told at once; the rest only repeats them.
 _TOLD: Final = 5
@@ -189,8 +190,8 @@ def _aliases(annotation: Any) -> Iterator[str]:
 
 
 def _followed(part: Json, schema: Json) -> Json:
-    while isinstance(part, dict) and str(part.get("$ref", "")).startswith("#/$defs/"):
-        part = schema.get("$defs", {}).get(part["$ref"].removeprefix("#/$defs/"), {})
+    while isinstance(part, dict) and isinstance(part.get("$ref"), str):
+        part = referenced(schema, part["$ref"]) or {}
     return part
 
 

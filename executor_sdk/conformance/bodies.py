@@ -10,8 +10,6 @@ from uuid import uuid4
 
 from executor_sdk.conformance.samples import Sample
 from executor_sdk.protocol import requests
-from executor_sdk.protocol.canonical import sorted_bytes
-from executor_sdk.protocol.digests import evidence_ref
 from executor_sdk.protocol.plain import Json
 
 SCHEMA_ONLY: Final = "vp.schema_only.v1"
@@ -97,7 +95,7 @@ def verify_body(
     candidate = requests.candidate(
         execution_id=execution_id or done.request["execution_id"],
         output=judged,
-        output_ref=_output_ref(judged),
+        output_ref=requests.output_ref(judged, producer="conformance", created_at=time.time_ns() // 1_000_000),
         evidence_inline=done.answer.get("evidence_inline") or (),
         evidence_refs=done.answer.get("evidence_refs") or (),
     )
@@ -113,14 +111,3 @@ def binding(policy_id: str, params: Mapping[str, Json] | None = None) -> dict[st
         "policy_hash": POLICY_HASHES[policy_id],
         "policy_params": dict(params or {}),
     }
-
-
-def _output_ref(output: Json) -> dict[str, Json]:
-    ref = evidence_ref(
-        sorted_bytes(output),
-        uri="",
-        mime="application/json",
-        created_at=time.time_ns() // 1_000_000,
-        producer="conformance",
-    )
-    return ref | {"uri": f"artifact://reference/{ref['digest']}"}

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import Any, Final, TypeAlias
-from urllib.parse import unquote
 
 from executor_sdk.policies.pattern_cost import states
 from executor_sdk.protocol.plain import MAX_DEPTH, Json, depth
+from executor_sdk.protocol.references import referenced
 
 #: Schemas and references in one document, and states of all its regular expressions (each takes 6 µs to compile,
 #: and nothing else runs meanwhile).
@@ -117,7 +117,8 @@ class _Document:
         document, _, fragment = reference.partition("#")
         if document not in ("", self._own_uri):
             raise UnusableSchemaError(f"$ref {reference[:100]!r} refers outside the schema, and nothing is fetched")
-        target = _at_pointer(self._root, fragment) if fragment[:1] in ("", "/") else self._anchors.get(fragment)
+        is_anchor = fragment[:1] not in ("", "/")
+        target = self._anchors.get(fragment) if is_anchor else referenced(self._root, f"#{fragment}")
         if not isinstance(target, (dict, bool)):
             raise UnusableSchemaError(f"$ref {reference[:100]!r} leads to no schema")
         return target
@@ -234,19 +235,6 @@ def _every_object(root: Json) -> Iterator[Schema]:
         yield from (value for value in level if isinstance(value, dict))
         children = chain.from_iterable(v.values() if isinstance(v, dict) else v for v in level)
         level = [child for child in children if isinstance(child, (dict, list))]
-
-
-def _at_pointer(root: Schema, pointer: str) -> Json:
-    found: Json = root
-    for part in unquote(pointer).split("/")[1:]:
-        key = part.replace("~1", "/").replace("~0", "~")
-        if isinstance(found, dict):
-            found = found.get(key)
-        elif isinstance(found, list) and key.isdecimal() and len(key) < 10:
-            found = found[int(key)] if int(key) < len(found) else None
-        else:
-            return None
-    return found
 
 
 def _check_bound(what: str, count: int, bound: int) -> None:

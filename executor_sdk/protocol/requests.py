@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from executor_sdk.protocol.canonical import sorted_copy
+from executor_sdk.protocol.canonical import sorted_bytes, sorted_copy
+from executor_sdk.protocol.digests import evidence_ref
 from executor_sdk.protocol.plain import Json
 
 #: Version a task contract carries; events have their own.
@@ -112,6 +113,25 @@ def execute_request(
     }
 
 
+def output_ref(output: Json, *, producer: str, created_at: int) -> dict[str, Json]:
+    """The reference under which a kernel keeps `output`: its sorted bytes; `created_at` in epoch milliseconds."""
+    data = sorted_bytes(output)
+    ref = evidence_ref(data, uri="", mime="application/json", created_at=created_at, producer=producer)
+    return ref | {"uri": f"artifact://reference/{ref['digest']}"}
+
+
+def propose(answer: Mapping[str, Json], *, execution_id: str, producer: str, created_at: int) -> dict[str, Json]:
+    """The candidate that a kernel makes of an answer to `POST /execute`."""
+    output = answer["candidate_output"]
+    return candidate(
+        execution_id=execution_id,
+        output=output,
+        output_ref=output_ref(output, producer=producer, created_at=created_at),
+        evidence_inline=answer["evidence_inline"],
+        evidence_refs=answer["evidence_refs"],
+    )
+
+
 def candidate(
     *,
     execution_id: str,
@@ -120,7 +140,7 @@ def candidate(
     evidence_inline: Sequence[Mapping[str, Json]] = (),
     evidence_refs: Sequence[Mapping[str, Json]] = (),
 ) -> dict[str, Json]:
-    """The candidate that a kernel makes of an answer to `POST /execute`."""
+    """A candidate of these parts, in field order."""
     return {
         "candidate_id": f"cand-{execution_id}",
         "execution_id": execution_id,

@@ -20,13 +20,11 @@ from executor_sdk.client.executor_client import ExecutorClient
 from executor_sdk.client.pool import pooled_http
 from executor_sdk.errors import DefinitionError, TaskCancelled, TaskLostError
 from executor_sdk.executor import Executor
-from executor_sdk.protocol.canonical import sorted_bytes
-from executor_sdk.protocol.digests import evidence_ref
 from executor_sdk.protocol.plain import Json, parse
 from executor_sdk.protocol.requests import (
     EXPIRY_AFTER_MS,
-    candidate,
     execute_request,
+    propose,
     sample_contract,
     verify_request,
 )
@@ -189,7 +187,12 @@ class InProcess:
         answer = done.answer if output is None else {**done.answer, "candidate_output": output}
         body = verify_request(
             # Never the same body twice: the executor would replay its verdict instead of looking again.
-            _candidate(answer, done.request["execution_id"], next(self._created_ms)),
+            propose(
+                answer,
+                execution_id=done.request["execution_id"],
+                producer="test",
+                created_at=next(self._created_ms),
+            ),
             output_schema=contract["output_schema"],
             policy=policy or contract["acceptance"]["verifier_policy"],
         )
@@ -247,15 +250,3 @@ def _request(inputs: Json, task_type: str, profile: str, agent: str, changes: Ma
         expiry_ms=time.time_ns() // 1_000_000 + EXPIRY_AFTER_MS,
     )
     return execute_request({**contract, **changes}, execution_id=f"exec-p-{uuid4()}", profile=profile)
-
-
-def _candidate(answer: Mapping[str, Json], execution_id: str, created_at: int) -> dict[str, Json]:
-    data = sorted_bytes(answer["candidate_output"])
-    ref = evidence_ref(data, uri="", mime="application/json", created_at=created_at, producer="test")
-    return candidate(
-        execution_id=execution_id,
-        output=answer["candidate_output"],
-        output_ref={**ref, "uri": f"artifact://reference/{ref['digest']}"},
-        evidence_inline=answer["evidence_inline"],
-        evidence_refs=answer["evidence_refs"],
-    )

@@ -26,7 +26,6 @@ from executor_sdk.policies.contracts import contract_breaches
 from executor_sdk.policies.verdicts import verdict_breaches
 from executor_sdk.protocol import requests
 from executor_sdk.protocol.canonical import declared_bytes, sorted_bytes
-from executor_sdk.protocol.digests import evidence_ref
 from executor_sdk.protocol.plain import Json
 from executor_sdk.protocol.wire import Capabilities, PolicyBinding, VerifyAnswer, derived_status, view
 from kernel_stub.errors import (
@@ -163,7 +162,9 @@ class Attempts:
             raise StepFailedError(f"invalid event: {found[0].rule}")
         await self._keep_output(answer["candidate_output"])
         now_ms = self._clock()
-        candidate = _candidate(answer, attempt.execution_id, producer=self._signer.node_id, now_ms=now_ms)
+        candidate = requests.propose(
+            answer, execution_id=attempt.execution_id, producer=self._signer.node_id, created_at=now_ms
+        )
         request = requests.verify_request(
             candidate, output_schema=contract["output_schema"], policy=contract["acceptance"]["verifier_policy"]
         )
@@ -278,21 +279,6 @@ class Attempts:
 
     async def _capabilities(self, client: ExecutorClient) -> Capabilities:
         return await self._probed.get(client.base_url, lambda: calls.probe(client))
-
-
-def _candidate(answer: dict[str, Json], execution_id: str, *, producer: str, now_ms: int) -> dict[str, Json]:
-    """The candidate that an answer becomes; its output is also known by its digest."""
-    output = answer["candidate_output"]
-    data = sorted_bytes(output)
-    ref = evidence_ref(data, uri="", mime="application/json", created_at=now_ms, producer=producer)
-    ref["uri"] = f"artifact://reference/{ref['digest']}"
-    return requests.candidate(
-        execution_id=execution_id,
-        output=output,
-        output_ref=ref,
-        evidence_inline=answer["evidence_inline"],
-        evidence_refs=answer["evidence_refs"],
-    )
 
 
 def _author(capabilities: Capabilities) -> dict[str, Json]:

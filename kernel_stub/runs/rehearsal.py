@@ -11,7 +11,6 @@ import orjson
 from executor_sdk.policies.contracts import contract_breaches
 from executor_sdk.protocol import requests
 from executor_sdk.protocol.canonical import declared_bytes
-from executor_sdk.protocol.digests import evidence_ref
 from executor_sdk.protocol.plain import Json
 from kernel_stub.errors import InvalidEventError
 from kernel_stub.log.forms import unsigned_event
@@ -81,7 +80,7 @@ def _life(contract: dict[str, Json], now_ms: int) -> tuple[EventDraft, ...]:
     Raises:
         InvalidEventError: one of them would break a rule of the contract.
     """
-    ref = evidence_ref(b"{}", uri="artifact://none", mime="application/json", created_at=now_ms, producer="nobody")
+    ref = requests.output_ref({}, producer="nobody", created_at=now_ms)
     candidate = requests.candidate(execution_id=_PROPOSING, output={}, output_ref=ref)
     candidate_id = candidate["candidate_id"]
     verdict: dict[str, Json] = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from executor_sdk.protocol.canonical import declared_bytes
 from executor_sdk.protocol.plain import Json
-from executor_sdk.protocol.requests import candidate, execute_request, sample_contract, verify_request
+from executor_sdk.protocol.requests import candidate, execute_request, propose, sample_contract, verify_request
 from tests.executor_sdk.protocol.recordings import recorded
 
 _CALLS = recorded("reference_calls.jsonl")
@@ -46,3 +46,24 @@ def test_a_verify_body_is_built_byte_for_byte_as_recorded() -> None:
             policy=sent["policy"],
         )
         assert declared_bytes(built) == declared_bytes(sent)
+
+
+def test_a_candidate_is_made_of_an_answer_as_a_kernel_makes_it() -> None:
+    """Byte for byte as recorded, its output's reference included."""
+    for sent in _requests("/verify"):
+        recorded_candidate = sent["candidate"]
+        ref = recorded_candidate["output_ref"]
+        answer = {
+            "candidate_output": recorded_candidate["output"],
+            "evidence_inline": recorded_candidate["evidence_inline"],
+            "evidence_refs": recorded_candidate["evidence_refs"],
+        }
+
+        made = propose(
+            answer,
+            execution_id=recorded_candidate["execution_id"],
+            producer=ref["producer"],
+            created_at=ref["created_at"],
+        )
+
+        assert declared_bytes(made) == declared_bytes(recorded_candidate)
