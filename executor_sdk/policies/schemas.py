@@ -90,15 +90,6 @@ def is_costly(text: bytes, size_bytes: int) -> bool:
     return schema.most_units * size_bytes > quick
 
 
-def compiled_value(schema: Json) -> CompiledSchema:
-    """As `compiled`, for a schema in plain JSON."""
-    try:
-        text = orjson.dumps(schema)
-    except orjson.JSONEncodeError:
-        raise UnusableSchemaError("schema is not JSON, or nested too deeply") from None
-    return compiled(text)
-
-
 def errors(schema: CompiledSchema, value: Json, *, limit: int = 5, size_bytes: int | None = None) -> list[SchemaError]:
     """Where `value` breaks `schema` by all of JSON Schema, at most `limit` places; formats are annotations.
 

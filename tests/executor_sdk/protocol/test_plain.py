@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import math
 from enum import Enum, IntEnum, StrEnum
 
@@ -91,3 +92,28 @@ def test_members_of_enums_become_their_values() -> None:
 def test_tuples_become_lists_and_huge_integers_floats() -> None:
     """What the kernel would read back is what is hashed."""
     assert checked({"a": (1, 2**64)}) == {"a": [1, float(2**64)]}
+
+
+def test_a_large_body_sets_off_no_collections_while_it_is_read() -> None:
+    """A million arrays would: each of them would be looked at again and again, with the loop standing still."""
+    body = b"[" + b"[]," * 200_000 + b"[]]"
+    collections: list[str] = []
+
+    def note(phase: str, info: dict[str, int]) -> None:
+        collections.append(phase)
+
+    gc.callbacks.append(note)
+    try:
+        value = parse(body, max_depth=len(body))
+    finally:
+        gc.callbacks.remove(note)
+
+    assert (collections, len(value), gc.isenabled()) == ([], 200_001, True)
+
+
+def test_a_large_body_that_is_no_json_leaves_collections_on() -> None:
+    """Whatever comes of the reading."""
+    with pytest.raises(NotJsonError):
+        parse(b"[" * 100_000)
+
+    assert gc.isenabled()
