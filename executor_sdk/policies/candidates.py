@@ -25,7 +25,8 @@ MAX_INLINE_DEPTH: Final = 127
 MAX_EVENT_BYTES: Final = 131_072
 EVENT_FRAME_BYTES: Final = 2_048
 
-#: Bytes of an evidence policy that is worth keeping.
+#: Bytes of an evidence policy that is read at all, and of one that is worth keeping.
+_MAX_POLICY_BYTES: Final = 65_536
 _KEPT_POLICY_BYTES: Final = 4_096
 
 MISFIT: Final = "verifier did not pass candidate; reason_codes=[101]"
@@ -58,8 +59,7 @@ class _Inline(NamedTuple):
     max_bytes: int
 
 
-@dataclass(frozen=True, slots=True)
-class OutputRules:
+class OutputRules(NamedTuple):
     """What one contract asks of an answer to `/execute`; its schema is compiled once for each distinct text.
 
     Rules hold the text only: however many requests wait with theirs, compiled schemas stay within their bound.
@@ -165,13 +165,16 @@ def _inline_breaches(items: Sequence[Json], limits: _Inline) -> Iterator[Breach]
 
 
 def _inline(evidence_policy: bytes) -> _Inline:
-    if len(evidence_policy) > _KEPT_POLICY_BYTES:
-        return _read_inline(evidence_policy)
-    return _kept_inline(evidence_policy)
+    if len(evidence_policy) <= _KEPT_POLICY_BYTES:
+        return _kept_inline(evidence_policy)
+    return _read_inline(evidence_policy if len(evidence_policy) <= _MAX_POLICY_BYTES else b"null")
 
 
 def _read_inline(evidence_policy: bytes) -> _Inline:
-    return _inline_limits(parse(evidence_policy))
+    try:
+        return _inline_limits(parse(evidence_policy))
+    except NotJsonError:
+        return _inline_limits(None)
 
 
 #: At most half a megabyte: policies are alike, and far shorter than what is kept.

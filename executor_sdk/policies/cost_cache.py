@@ -29,11 +29,14 @@ class CostCache(Generic[V]):
 
     def get(self, text: bytes) -> V | None:
         """The value of `text`, which is now the last to be dropped; None where it is not kept."""
-        with self._lock:
-            value = self._values.get(text)
-            if value is not None:
-                self._values.move_to_end(text)
-            return value
+        # No lock on the request path: each step is one step for other threads too, and a value dropped between the
+        # two is told as not kept.
+        try:
+            value = self._values[text]
+            self._values.move_to_end(text)
+        except KeyError:
+            return None
+        return value
 
     def add(self, text: bytes, value: V) -> None:
         """Keep `value`, unless it alone costs more than the whole cache may."""

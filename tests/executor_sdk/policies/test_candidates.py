@@ -249,3 +249,14 @@ def test_rules_read_from_texts_are_the_rules_of_the_contract() -> None:
 
         assert rules.breaches(html) == rules.breaches(html, encoded=orjson.dumps(html)) == []
         assert len(rules.breaches(_text("<p>!", "text/html"))) == 1
+
+
+@pytest.mark.parametrize(
+    "text", [b"[" * 100 + b"]" * 100, b'{"inline_mime_allowlist":["text/html"' + b" " * 70_000 + b"]}"]
+)
+def test_an_evidence_policy_too_deep_or_too_long_to_read_leaves_what_every_contract_says(text: bytes) -> None:
+    """As one that is no object."""
+    rules = OutputRules.read(b'{"type":"object"}', text)
+
+    assert rules.breaches(_text("ok")) == []
+    assert [breach.rule for breach in rules.breaches(_text("<p>", "text/html"))] == ["inline mime not allowlisted"]
