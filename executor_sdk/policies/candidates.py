@@ -12,7 +12,7 @@ import orjson
 from executor_sdk.policies.compiled import compiled
 from executor_sdk.policies.schemas import UnusableSchemaError, check_usable, misfits
 from executor_sdk.policies.smuggling import hides_media
-from executor_sdk.protocol.plain import Json, NotJsonError, depth, parse
+from executor_sdk.protocol.plain import Json, NotJsonError, is_deeper, parse
 from executor_sdk.protocol.requests import INLINE_MIME_TYPES, MAX_INLINE_EVIDENCE_BYTES, MAX_OUTPUT_BYTES
 
 #: Levels of an output: the verify body that carries it has two more and may have 64.
@@ -134,7 +134,7 @@ def _output_breaches(output: Json) -> tuple[int | None, list[Breach]]:
     if len(body) > MAX_OUTPUT_BYTES:
         advice = f"it has {len(body)} bytes of {MAX_OUTPUT_BYTES}; keep the bulk as an artifact and cite it"
         return None, [Breach("candidate structured summary exceeds limit", path, advice)]
-    if body.count(b"{") + body.count(b"[") > MAX_OUTPUT_DEPTH and depth(output) > MAX_OUTPUT_DEPTH:
+    if is_deeper(body, MAX_OUTPUT_DEPTH):
         return None, [Breach(f"candidate_output is nested deeper than {MAX_OUTPUT_DEPTH}", path, "flatten it")]
     return len(body), []
 

@@ -12,7 +12,7 @@ import orjson
 
 from executor_sdk.policies.compiled import CompiledSchema, compiled, is_compiled
 from executor_sdk.policies.schema_bounds import UnusableSchemaError as UnusableSchemaError
-from executor_sdk.protocol.plain import MAX_DEPTH, Json, depth
+from executor_sdk.protocol.plain import MAX_DEPTH, Json, depth, is_deeper
 from executor_sdk.protocol.requests import MAX_OUTPUT_BYTES
 
 #: Work that one validation may take, in units of `schema_bounds`: a tenth of a second, in which nothing else runs.
@@ -122,7 +122,7 @@ def _measured(value: Json) -> int:
         body = orjson.dumps(value)
     except orjson.JSONEncodeError:
         raise UnusableSchemaError("output is not JSON, or nested too deeply") from None
-    if body.count(b"{") + body.count(b"[") > MAX_DEPTH and depth(value) > MAX_DEPTH:
+    if is_deeper(body, MAX_DEPTH):
         raise UnusableSchemaError(f"output is nested deeper than {MAX_DEPTH} levels")
     return len(body)
 

@@ -6,9 +6,10 @@ import gc
 import math
 from enum import Enum, IntEnum, StrEnum
 
+import orjson
 import pytest
 
-from executor_sdk.protocol.plain import NotJsonError, NotPlainError, checked, depth, parse
+from executor_sdk.protocol.plain import NotJsonError, NotPlainError, checked, depth, is_deeper, parse
 
 
 def test_integers_beyond_64_bits_become_floats_as_in_the_kernel() -> None:
@@ -117,3 +118,22 @@ def test_a_large_body_that_is_no_json_leaves_collections_on() -> None:
         parse(b"[" * 100_000)
 
     assert gc.isenabled()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"1",
+        b"[]",
+        b'{"a": [{}, [[]]], "b": {}}',
+        b'["[[[[[[", {"]]]": "}{\\"[[[["}]',
+        b'["\\\\", ["\\\\\\"[[[["], "\\n[\\u005b[", [[]]]',
+        '["ä[", {"漢[": ["é"]}]'.encode(),
+        b"[" * 70 + b"1" + b"]" * 70,
+    ],
+)
+def test_the_depth_of_a_text_is_that_of_its_value(body: bytes) -> None:
+    """Brackets in strings, escaped quotes and escaped escapes do not count."""
+    levels = depth(orjson.loads(body))
+
+    assert [is_deeper(body, at) for at in (levels - 1, levels, levels + 1)] == [True, False, False]
