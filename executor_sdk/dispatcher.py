@@ -1,53 +1,63 @@
-"""The dispatcher: a request body in, an answer out. It finds the handler, builds its task, and knows no transport."""
+"""The dispatcher: a request body in, a reply out. It finds the handler, builds its task, and knows no transport."""
 
 from __future__ import annotations
 
-import hashlib
-import time
-from collections.abc import Callable
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Final, Protocol, TypeVar
+from hashlib import blake2b
+from typing import Final, NamedTuple, TypeVar
 
-import anyio.to_thread
-
-from executor_sdk.artifacts.store import ArtifactStore, artifact_uri
-from executor_sdk.authoring.handler import Bound, Handler
+from executor_sdk.artifacts.store import ArtifactStore
+from executor_sdk.authoring.calling import Surroundings
+from executor_sdk.authoring.handler import Handler
+from executor_sdk.authoring.health import THREADS
+from executor_sdk.authoring.ports import Fetcher, Ports
 from executor_sdk.authoring.registry import Registry
 from executor_sdk.authoring.task import Task
+from executor_sdk.authoring.threads import Threads, left_behind
 from executor_sdk.authoring.verdict import Verdict
 from executor_sdk.authoring.verifier import Verifier
+from executor_sdk.cancelling import Alarms
 from executor_sdk.errors import ExecutorError, InvalidOutputError, MalformedRequestError
 from executor_sdk.executions.admission import Lane
-from executor_sdk.executions.executions import Answer, Executions, How, Plan
+from executor_sdk.executions.executions import Executions, Plan, Reply, SteadyClock
 from executor_sdk.executions.live import LiveWork
-from executor_sdk.executions.outcomes import answered, failed
+from executor_sdk.executions.outcomes import CRASHED, answered, failed
 from executor_sdk.executions.presence import Presence
 from executor_sdk.executions.record import Ask, Key, Outcome, Work
 from executor_sdk.executions.step import step_of
 from executor_sdk.policies.builtin import Evaluation, bind
 from executor_sdk.policies.candidates import OutputRules
-from executor_sdk.policies.schemas import UnusableSchemaError
+from executor_sdk.policies.judging import Judging
+from executor_sdk.policies.schemas import UnusableSchemaError, is_costly
 from executor_sdk.policies.verdicts import Judgement, by_policy, lowered, verdict_answer
 from executor_sdk.protocol.canonical import declared_bytes
-from executor_sdk.protocol.digests import content_digest, evidence_ref
-from executor_sdk.protocol.plain import Json, NotJsonError, parse
-from executor_sdk.protocol.wire import EvidenceRef, ExecuteRequest, VerifyRequest, WireError, view
+from executor_sdk.protocol.incoming import DIGEST_BYTES, ExecuteRequest, VerifyRequest
+from executor_sdk.protocol.plain import Json, NotJsonError
+from executor_sdk.protocol.wire import WireError
 from executor_sdk.settings import Settings
 
-T = TypeVar("T")
+T = TypeVar("T", ExecuteRequest, VerifyRequest)
 
 #: Characters of an execution id or task id; a ledger keeps them.
 MAX_ID: Final = 512
 
+#: A body from this size on is read beside the event loop, which would stand still for it.
+LARGE_BYTES: Final = 256 * 1024
 
-class Fetcher(Protocol):
-    """Brings bytes from outside, guarded."""
+logger = logging.getLogger(__name__)
 
-    async def fetch(self, uri: str, *, max_bytes: int | None = None) -> bytes:
-        """The bytes at `uri`."""
 
-    async def fetch_ref(self, ref: EvidenceRef) -> bytes:
-        """The bytes that `ref` names, checked against its digest."""
+class _Prepared(NamedTuple):
+    """What is the same for every task of one handler in one application."""
+
+    handler: Handler
+    lane: Lane
+    linger_s: float
+    adopts: bool
+    alarms: Alarms
 
 
 class Dispatcher:
@@ -58,70 +68,64 @@ class Dispatcher:
         registry: Registry,
         executions: Executions,
         settings: Settings,
+        around: Surroundings,
         *,
         artifacts: ArtifactStore,
         fetcher: Fetcher,
-        clock: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+        clock: Callable[[], int] | None = None,
     ) -> None:
         self._registry = registry
         self._executions = executions
         self._settings = settings
+        self._around = around
+        self._around_health = Surroundings(Threads(THREADS), around.overrides)
         self._artifacts = artifacts
         self._fetcher = fetcher
-        self._clock = clock
-        self._lanes: dict[tuple[str, tuple[str, ...]], Lane] = {}
+        self._clock = clock or SteadyClock()
+        self._producer = f"{registry.provider_family}/{registry.model_id}"
+        self._prepared: dict[Handler, _Prepared] = {}
         self._verify_lane = Lane("verify")
+        self._verify_alarms = Alarms(settings.verify_timeout_s)
+        self._judging = Judging()
 
-    async def execute(self, body: bytes, caller: str = "", presence: Presence[Work] | None = None) -> Answer | None:
-        """Answer `POST /execute`; None if the caller went away first.
+    async def start(self) -> None:
+        """Open what must be open before the first request.
 
         Raises:
-            ExecutorError: the request is refused, or no work can be done for it now. What a handler raises is an
-                answer like any other, so that copies get it too.
+            LedgerError: the ledger cannot be opened.
         """
-        value = _parsed(body, self._settings.max_depth)
-        request = _viewed(value, ExecuteRequest)
-        _check_ids(request)
-        _check_schema(request)
-        handler = self._registry.find(request.task_type, request.profile)
-        bound = handler.bind(request.inputs)
-        step_key, step = step_of(request, caller)
-        ask = Ask(("execute", request.execution_id), body, step if handler.adopt else None)
-        plan = Plan(
-            self._lane(handler),
-            handler.linger_s,
-            partial(self._produce, handler=handler, bound=bound, request=request, step_key=step_key),
-        )
-        return await self._executions.run(ask, plan, presence)
+        await self._executions.start()
 
-    async def verify(self, body: bytes, caller: str = "", presence: Presence[Work] | None = None) -> Answer | None:
+    def execute(
+        self, body: bytes, caller: str = "", presence: Presence[Work] | None = None, *, wants_new_work: bool = False
+    ) -> Awaitable[Reply | None]:
+        """Answer `POST /execute`; None if the caller went away first. Whatever goes wrong is a reply, too.
+
+        `wants_new_work` is for a caller whom the work of earlier attempts does not serve. Not a coroutine of its own:
+        while a copy waits, nothing of this call may hold the body.
+        """
+        try:
+            request = None if len(body) >= LARGE_BYTES else _read(ExecuteRequest, body, self._settings.max_depth)
+            if request is None or is_costly(request.output_schema_text, 0):
+                return self._execute_beside(body, caller, presence, wants_new_work)
+            ask, plan = self._asked(request, caller, wants_new_work)
+        except Exception as error:  # noqa: BLE001 - every failure is answered
+            return _refusing(error)
+        return self._run(ask, plan, presence)
+
+    async def verify(self, body: bytes, caller: str = "", presence: Presence[Work] | None = None) -> Reply | None:
         """Answer `POST /verify`: the policy judges first, then the author's verifier, which may only lower.
 
-        Raises:
-            ExecutorError: the request is refused, or cannot be judged now.
+        None if the caller went away first. Whatever goes wrong is a reply, too.
         """
-        request = _viewed(_parsed(body, self._settings.max_depth), VerifyRequest)
-        policy = bind(request.policy)
-        evaluation = policy.judge(
-            declared_bytes(request.output_schema),
-            declared_bytes(request.candidate.output),
-            request.policy.policy_params,
-        )
-        verifier = self._registry.verifier
-        if verifier is None or not evaluation.passed:
-            # Judging by the policy alone is over in microseconds: nothing to join, nothing worth remembering.
-            return Answer(None, self._verdict(request, by_policy(evaluation)), How.OPENED)
-        ask = Ask(("verify", _digest(body).hex()), body)
-        plan = Plan(
-            self._verify_lane,
-            self._settings.linger_ms / 1000,
-            partial(self._judge, verifier=verifier, request=request, evaluation=evaluation),
-        )
-        return await self._executions.run(ask, plan, presence)
+        try:
+            return await self._verify(body, caller, presence)
+        except Exception as error:  # noqa: BLE001 - every failure is answered
+            return await _refusing(error)
 
-    async def answered(self, answer: Answer) -> None:
-        """The transport sent this answer whole, to a caller that was still there."""
-        await self._executions.answered(answer)
+    async def answered(self, reply: Reply) -> None:
+        """The transport sent this reply whole, to a caller that was still there."""
+        await self._executions.answered(reply)
 
     async def cancel(self, key: Key, reason: str) -> Work | None:
         """Withdraw one ask; None if it is unknown."""
@@ -129,16 +133,17 @@ class Dispatcher:
 
     async def capabilities(self) -> Outcome:
         """Answer `GET /capabilities`."""
-        return answered(self._registry.capabilities())
+        return answered(self._registry.capabilities(self._settings))
 
     async def health(self) -> Outcome:
         """Answer `GET /health`. A full house is healthy: who asks next may be a copy, which needs no slot."""
-        admission = self._executions.admission
-        load: dict[str, Json] = {"running": admission.running, "waiting": admission.waiting}
+        load = self._executions.load
         if self._executions.draining:
             return answered({"status": "draining", **load}, status=503)
+        if (failure := self._executions.failure) is not None:
+            return answered({"status": "unhealthy", "message": failure, **load}, status=503)
         check = self._registry.health_check
-        healthy, details = (True, {}) if check is None else await check.ask()
+        healthy, details = (True, {}) if check is None else await check.ask(self._around_health)
         status = "ok" if healthy else "unhealthy"
         return answered({**details, "status": status, **load}, status=200 if healthy else 503)
 
@@ -146,105 +151,154 @@ class Dispatcher:
         """The server stops: open nothing new, and let running work end."""
         await self._executions.drain()
 
-    async def _produce(
-        self, live: LiveWork, *, handler: Handler, bound: Bound, request: ExecuteRequest, step_key: str
-    ) -> Outcome:
-        ports = _TaskPorts(live, self._fetcher, self._registry, self._clock)
-        deadline_ms = self._clock() + int(handler.timeout_s * 1000)
-        task = Task(request, ports, step_key=step_key, deadline_ms=deadline_ms)
+    async def _execute_beside(
+        self, body: bytes, caller: str, presence: Presence[Work] | None, wants_new_work: bool
+    ) -> Reply | None:
         try:
-            produced = await handler.call(bound, task)
+            asked = await self._judging.beside(partial(self._asked_in, body, caller, wants_new_work))
+        except Exception as error:  # noqa: BLE001 - every failure is answered
+            return await _refusing(error)
+        run = self._run(*asked, presence)
+        del asked, body
+        return await run
+
+    def _asked_in(self, body: bytes, caller: str, wants_new_work: bool) -> tuple[Ask, Plan]:
+        return self._asked(_read(ExecuteRequest, body, self._settings.max_depth), caller, wants_new_work)
+
+    def _asked(self, request: ExecuteRequest, caller: str, wants_new_work: bool) -> tuple[Ask, Plan]:
+        _check_ids(request)
+        handler = self._registry.find(request.task_type, request.profile)
+        prepared = self._prepared.get(handler) or self._prepare(handler)
+        rules, schema_digest = _rules(request)
+        inputs = handler.read(request.inputs, request.inputs_text)
+        step_digest, step = step_of(request, caller, schema_digest)
+        ask = Ask(
+            (caller, "execute", request.execution_id),
+            request.digest(step_digest),
+            step if prepared.adopts else None,
+            wants_new_work,
+        )
+        perform = partial(
+            self._produce, prepared=prepared, rules=rules, request=request, inputs=inputs, step_digest=step_digest
+        )
+        return ask, Plan(prepared.lane, prepared.linger_s, perform, request.size_bytes)
+
+    async def _run(self, ask: Ask, plan: Plan | None, presence: Presence[Work] | None) -> Reply | None:
+        run = self._executions.run(ask, plan, presence)
+        # From here on the executions alone hold the plan, with the body in it; and they let it go.
+        plan = None
+        try:
+            return await run
+        except Exception as error:  # noqa: BLE001 - every failure is answered
+            return await _refusing(error)
+
+    def _prepare(self, handler: Handler) -> _Prepared:
+        settings = self._settings
+        lane = Lane(f"{handler.task_type} {handler.profiles}", handler.max_concurrency)
+        alarms = Alarms(handler.timeout_s(settings))
+        made = _Prepared(handler, lane, handler.linger_s(settings), handler.adopts(settings), alarms)
+        return self._prepared.setdefault(handler, made)
+
+    async def _produce(
+        self,
+        live: LiveWork,
+        *,
+        prepared: _Prepared,
+        rules: OutputRules,
+        request: ExecuteRequest,
+        inputs: object,
+        step_digest: bytes,
+    ) -> Outcome:
+        alarms = prepared.alarms
+        ports = Ports(live, self._fetcher, producer=self._producer, clock=self._clock)
+        deadline_ms = self._clock() + int(alarms.after_s * 1000)
+        task = Task(request, ports, step_digest=step_digest, deadline_ms=deadline_ms)
+        threads: list[asyncio.Future[None]] = []
+        left_behind.set(threads)
+        try:
+            produced = await prepared.handler.call(inputs, task, self._around, alarms)
             answer = {
                 "candidate_output": produced.output,
                 "evidence_inline": produced.evidence_inline,
                 "evidence_refs": produced.evidence_refs,
             }
             body = _encoded(answer)
-            found = OutputRules.of(request.task_contract).breaches(answer, encoded=body)
+            check = partial(rules.breaches, answer, encoded=body)
+            found = await self._judging.run(check, rules.schema, 0 if body is None else len(body))
             if found or body is None:
                 raise InvalidOutputError(str(found[0]), details=[breach.details() for breach in found])
             await ports.keep(self._artifacts)
         except ExecutorError as error:
             return failed(error)
+        finally:
+            _note(live, threads)
         return Outcome(200, body)
 
+    async def _verify(self, body: bytes, caller: str, presence: Presence[Work] | None) -> Reply | None:
+        if len(body) >= LARGE_BYTES:
+            request = await self._judging.beside(partial(_read, VerifyRequest, body, self._settings.max_depth))
+        else:
+            request = _read(VerifyRequest, body, self._settings.max_depth)
+        policy = bind(request.policy)
+        schema, output = request.output_schema_text, request.output_text
+        judge = partial(policy.judge, schema, output, request.policy.policy_params)
+        evaluation = await self._judging.run(judge, schema, len(output))
+        proposed: Key = (caller, "execute", request.candidate.execution_id)
+        verifier = self._registry.verifier
+        if verifier is None or not evaluation.passed:
+            # Judging by the policy alone is over in microseconds: nothing to join, nothing worth remembering.
+            return Reply(None, await self._told(request, by_policy(evaluation), proposed))
+        digest = blake2b(body, digest_size=DIGEST_BYTES)
+        ask = Ask((caller, "verify", digest.hexdigest()), digest.digest())
+        perform = partial(self._judge, verifier=verifier, request=request, evaluation=evaluation, proposed=proposed)
+        run = self._run(ask, Plan(self._verify_lane, self._settings.linger_ms / 1000, perform, len(body)), presence)
+        del body, request, schema, output, judge, perform
+        return await run
+
     async def _judge(
-        self, live: LiveWork, *, verifier: Verifier, request: VerifyRequest, evaluation: Evaluation
+        self, live: LiveWork, *, verifier: Verifier, request: VerifyRequest, evaluation: Evaluation, proposed: Key
     ) -> Outcome:
-        ports = _TaskPorts(live, self._fetcher, self._registry, self._clock)
+        threads: list[asyncio.Future[None]] = []
+        left_behind.set(threads)
         try:
-            verdict = await verifier.judge(request.candidate, ports)
+            verdict = await verifier.judge(request.candidate, self._fetcher, self._around, self._verify_alarms)
         except ExecutorError as error:
             return failed(error)
-        return self._verdict(request, lowered(evaluation, _judgement(verdict), bind(request.policy)))
+        finally:
+            _note(live, threads)
+        return await self._told(request, lowered(evaluation, _judgement(verdict), bind(request.policy)), proposed)
 
-    def _verdict(self, request: VerifyRequest, judged: Judgement) -> Outcome:
+    async def _told(self, request: VerifyRequest, judgement: Judgement, proposed: Key) -> Outcome:
+        """The verdict as it goes out. Whoever is told anything but `passed` may want new work from now on."""
+        if judgement.status != "passed":
+            await self._executions.turn_down(proposed)
         return answered(
             verdict_answer(
-                status=judged.status,
-                score=judged.score,
-                reason_codes=judged.reason_codes,
+                status=judgement.status,
+                score=judgement.score,
+                reason_codes=judgement.reason_codes,
                 candidate_id=request.candidate.candidate_id,
                 execution_id=request.candidate.execution_id,
                 policy_hash=request.policy.policy_hash,
                 provider_family=self._registry.provider_family,
                 model_id=self._registry.model_id,
-                message=judged.message,
+                message=judgement.message,
             )
         )
 
-    def _lane(self, handler: Handler) -> Lane:
-        name = (handler.task_type, handler.profiles)
-        lane = self._lanes.get(name)
-        if lane is None:
-            lane = self._lanes[name] = Lane(f"{name}", handler.max_concurrency)
-        return lane
+
+async def _refusing(error: Exception) -> Reply:
+    """The reply to a call that failed: what the error says, or where it is a fault of ours, that the log has more."""
+    if isinstance(error, ExecutorError):
+        return Reply(None, failed(error))
+    logger.error("a request failed", exc_info=error)
+    return Reply(None, CRASHED)
 
 
-class _TaskPorts:
-    """What a running task may ask of its surroundings."""
-
-    __slots__ = ("_clock", "_fetcher", "_live", "_registry", "_written")
-
-    def __init__(self, live: LiveWork, fetcher: Fetcher, registry: Registry, clock: Callable[[], int]) -> None:
-        self._live = live
-        self._fetcher = fetcher
-        self._registry = registry
-        self._clock = clock
-        self._written: list[bytes] = []
-
-    def progress(self, fraction: float, note: str) -> None:
-        self._live.progress(fraction, note)
-
-    def cancelled(self) -> bool:
-        return self._live.cancelled()
-
-    async def fetch(self, uri: str, *, max_bytes: int | None) -> bytes:
-        return await self._fetcher.fetch(uri, max_bytes=max_bytes)
-
-    async def fetch_ref(self, ref: EvidenceRef) -> bytes:
-        return await self._fetcher.fetch_ref(ref)
-
-    def store_artifact(self, data: bytes, mime: str) -> dict[str, Json]:
-        self._written.append(data)
-        producer = f"{self._registry.provider_family}/{self._registry.model_id}"
-        uri = artifact_uri(content_digest(data))
-        return evidence_ref(data, uri=uri, mime=mime, created_at=self._clock(), producer=producer)
-
-    async def keep(self, artifacts: ArtifactStore) -> None:
-        """Write what was stored, before the answer that cites it leaves; the disk is waited for in a thread."""
-        if self._written:
-            await anyio.to_thread.run_sync(_write_all, artifacts, self._written)
-
-
-def _write_all(artifacts: ArtifactStore, written: list[bytes]) -> None:
-    for data in written:
-        artifacts.write(data)
-
-
-def _digest(data: bytes) -> bytes:
-    # Not a digest of the wire, so it may be the quickest that is strong: SHA-256 takes twice as long.
-    return hashlib.blake2b(data, digest_size=16).digest()
+def _note(live: LiveWork, threads: list[asyncio.Future[None]]) -> None:
+    """Tell the work of threads that outlast it."""
+    if threads:
+        live.rest = asyncio.gather(*threads)
 
 
 def _encoded(answer: Json) -> bytes | None:
@@ -255,16 +309,11 @@ def _encoded(answer: Json) -> bytes | None:
         return None
 
 
-def _parsed(body: bytes, max_depth: int) -> Json:
+def _read(kind: type[T], body: bytes, max_depth: int) -> T:
     try:
-        return parse(body, max_depth=max_depth)
+        return kind(body, max_depth=max_depth)
     except NotJsonError as error:
         raise MalformedRequestError(f"the body is not JSON: {error}") from None
-
-
-def _viewed(value: Json, kind: type[T]) -> T:
-    try:
-        return view(value, kind)
     except WireError as error:
         raise MalformedRequestError(f"the body is not what this endpoint takes: {error}") from None
 
@@ -275,9 +324,10 @@ def _check_ids(request: ExecuteRequest) -> None:
             raise MalformedRequestError(f"{name} must not be blank nor longer than {MAX_ID} characters")
 
 
-def _check_schema(request: ExecuteRequest) -> None:
+def _rules(request: ExecuteRequest) -> tuple[OutputRules, str]:
+    rules = OutputRules.read(request.output_schema_text, request.evidence_policy_text)
     try:
-        OutputRules.of(request.task_contract).digest()
+        return rules, rules.digest()
     except UnusableSchemaError as error:
         sentence = f"no output can be checked against task_contract.output_schema: {error}"
         raise MalformedRequestError(sentence) from None

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from functools import partial
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from typing import Any, Final
 
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from executor_sdk.artifacts.folder import FolderArtifacts
 from executor_sdk.artifacts.memory import MemoryArtifacts
@@ -14,21 +14,23 @@ from executor_sdk.artifacts.store import ArtifactStore, digest_in
 from executor_sdk.authoring.calling import Surroundings
 from executor_sdk.authoring.decorators import Decorators
 from executor_sdk.authoring.depends import Make
+from executor_sdk.authoring.ports import Fetcher
 from executor_sdk.authoring.registry import Registry
 from executor_sdk.authoring.signature import Reader
 from executor_sdk.authoring.task import Task
 from executor_sdk.authoring.threads import Threads
 from executor_sdk.authoring.verdict import Candidate
 from executor_sdk.client.egress import Egress, ReadArtifact
-from executor_sdk.dispatcher import Dispatcher, Fetcher
-from executor_sdk.executions.executions import Executions
+from executor_sdk.dispatcher import Dispatcher
+from executor_sdk.executions.alone import Alone
+from executor_sdk.executions.executions import Bounds, Executions
 from executor_sdk.executions.ledger import Ledger
 from executor_sdk.executions.live import Observer
 from executor_sdk.executions.memory import MemoryLedger
 from executor_sdk.executions.record import Keep
 from executor_sdk.executions.sqlite import SqliteLedger
 from executor_sdk.settings import Settings
-from executor_sdk.transports.asgi import app as asgi
+from executor_sdk.transports.asgi.app import Application
 
 
 class Executor(Decorators):
@@ -50,8 +52,8 @@ class Executor(Decorators):
         """
         self.settings: Final = (settings or Settings()).changed(**options)
         self.registry: Final = Registry(provider_family, model_id)
-        super().__init__(self.registry, self.settings)
-        self._app: ASGIApp | None = None
+        super().__init__(self.registry)
+        self._app: Application | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve as an ASGI application, also mounted inside another one."""
@@ -59,6 +61,17 @@ class Executor(Decorators):
             # A server that starts, and one that starts again, begins with a fresh ledger, slots and threads.
             self._app = self.application()
         await self._app(scope, receive, send)
+
+    @asynccontextmanager
+    async def lifespan(self, app: object = None) -> AsyncIterator[None]:
+        """Start and drain with an application around this executor: `Starlette(lifespan=executor.lifespan)`.
+
+        Raises:
+            LedgerError: the ledger cannot be opened, so nothing may be served.
+        """
+        served = self._app = self.application()
+        async with served.lifespan():
+            yield
 
     def application(
         self,
@@ -68,7 +81,8 @@ class Executor(Decorators):
         fetcher: Fetcher | None = None,
         overrides: Mapping[Make, Make] | None = None,
         observer: Observer | None = None,
-    ) -> ASGIApp:
+        ledger: Ledger | None = None,
+    ) -> Application:
         """A fresh application with a ledger, slots and threads of its own, closed by its lifespan.
 
         Args:
@@ -77,21 +91,25 @@ class Executor(Decorators):
             fetcher: what `task.fetch` brings, in place of the guarded egress.
             overrides: dependencies to put in place of others, for tests.
             observer: is told of every progress; what it returns cancels the work, for that reason.
+            ledger: where executions are recorded, in place of what the settings say.
         """
         settings = settings or self.settings
         artifacts = artifacts or _artifacts(settings)
         egress = _egress(settings, artifacts)
-        ledger = _ledger(settings)
         dispatcher = Dispatcher(
-            self.registry.within(settings, _surroundings(settings, overrides or {})),
-            _executions(settings, ledger, observer),
+            self.registry,
+            _executions(settings, ledger or self._ledger(settings), observer),
             settings,
+            _surroundings(settings, overrides or {}),
             artifacts=artifacts,
             fetcher=fetcher or egress,
         )
+        return Application(dispatcher, settings, stopped=egress.aclose)
 
-        # Looked into before anything is served: a ledger that cannot be opened would fail every request.
-        return asgi.build(dispatcher, settings, started=partial(ledger.page, "", 1), stopped=egress.aclose)
+    def _ledger(self, settings: Settings) -> Ledger:
+        if settings.ledger is not None:
+            return SqliteLedger(settings.ledger)
+        return MemoryLedger(alone=Alone(f"{self.registry.provider_family}/{self.registry.model_id}"))
 
 
 def reads(artifacts: ArtifactStore) -> ReadArtifact:
@@ -127,15 +145,13 @@ def _egress(settings: Settings, artifacts: ArtifactStore) -> Egress:
 
 
 def _executions(settings: Settings, ledger: Ledger, observer: Observer | None) -> Executions:
-    return Executions(
-        ledger,
-        slots=settings.max_concurrency,
-        queue=settings.max_queued,
-        keep=Keep(settings.keep_count, settings.keep_bytes, settings.keep_ms),
-        drain_s=settings.drain_s,
-        observer=observer,
+    bounds = Bounds(settings.max_concurrency, settings.max_queued, settings.max_waiting, settings.max_waiting_bytes)
+    keep = Keep(
+        settings.keep_count,
+        settings.keep_bytes,
+        settings.keep_ms,
+        settings.keep_least_ms,
+        settings.keep_unheard_ms,
+        settings.keep_full_bytes,
     )
-
-
-def _ledger(settings: Settings) -> Ledger:
-    return MemoryLedger() if settings.ledger is None else SqliteLedger(settings.ledger)
+    return Executions(ledger, bounds=bounds, keep=keep, drain_s=settings.drain_s, observer=observer)

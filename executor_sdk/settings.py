@@ -27,12 +27,16 @@ class Settings:
     verify_timeout_s: float = 25.0
     #: How long work goes on when nobody asks for it any more: longer than a kernel's resends and one back-off.
     linger_ms: int = 20_000
-    #: Whether a later attempt takes over the running work of its step, where the decorator says nothing.
+    #: Whether a later attempt takes over the work of its step, running or done, where the decorator says nothing.
     adopt: bool = True
 
     #: Works that run at once, and that wait for a slot; one more is answered 503.
     max_concurrency: int = 64
     max_queued: int = 256
+    #: Copies and attempts that wait for work which runs already, and bytes of their requests that are held meanwhile,
+    #: for the case that the work is cut. One waiter more is answered 503.
+    max_waiting: int = 4_096
+    max_waiting_bytes: int = 16 * _MIB
     #: Threads for handlers that are plain functions. One abandoned at its deadline holds its thread until it returns.
     threads: int = 40
     #: How long running work may go on when the server shuts down.
@@ -49,6 +53,11 @@ class Settings:
     keep_count: int = 10_000
     keep_bytes: int = 64 * _MIB
     keep_ms: int = 3_600_000
+    #: But no record goes before this age, which is longer than a kernel waits between attempts by default; and none
+    #: whose answer nobody has heard before that age. What must be kept takes so much; beyond, new work is answered 503.
+    keep_least_ms: int = 10_000
+    keep_unheard_ms: int = 120_000
+    keep_full_bytes: int = 256 * _MIB
 
     #: Folder of the artifacts; None keeps them in memory, bounded by `artifacts_bytes`.
     artifacts_dir: Path | None = None
@@ -62,8 +71,13 @@ class Settings:
     fetch_max_bytes: int = 64 * _MIB
 
     def __post_init__(self) -> None:
+        for name in ("ledger", "artifacts_dir"):
+            if isinstance(path := getattr(self, name), str):
+                object.__setattr__(self, name, Path(path))
         for field in fields(self):
             value = getattr(self, field.name)
+            if field.type in {"int", "float"} and (isinstance(value, bool) or not isinstance(value, int | float)):
+                raise DefinitionError(f"the option {field.name} is {value!r}; it must be a number")
             if type(value) in {int, float} and not value >= _LEAST.get(field.name, 0):
                 raise DefinitionError(
                     f"the option {field.name} is {value}; it must be at least {_LEAST.get(field.name, 0)}"

@@ -16,6 +16,7 @@ from executor_sdk.authoring.depends import Make
 from executor_sdk.authoring.injection import Injection, given
 from executor_sdk.authoring.signature import Dependency, Signature
 from executor_sdk.authoring.threads import Threads
+from executor_sdk.cancelling import Alarms
 from executor_sdk.errors import (
     ExecutorError,
     FetchError,
@@ -31,7 +32,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What one application lends to the functions of its author."""
+    """What one application lends to the functions of its author, for each call."""
 
     threads: Threads
     #: Dependencies that a test puts in place of others.
@@ -45,17 +46,17 @@ async def call(
     *,
     facts: Mapping[type, object],
     inputs: object = None,
-    timeout_s: float,
+    alarms: Alarms,
 ) -> Any:
     """What `function` returns.
 
     Raises:
-        TaskTimeoutError: it did not return within `timeout_s`.
+        TaskTimeoutError: it did not return before the alarm rang.
         HandlerCrashedError: it raised what it should not; logged here, once, with its traceback.
         TaskCancelled: it stopped because nobody wants the work.
     """
 
-    deadline = Deadline(timeout_s)
+    deadline = Deadline(alarms)
     try:
         if signature.needs_making:
             return await _with_dependencies(function, signature, around, facts, inputs)
@@ -65,7 +66,7 @@ async def call(
         if deadline.stopped_from_outside:
             raise
         # Otherwise the author awaited something that was cancelled.
-        raise (_overrun(function, timeout_s) if deadline.passed else _crash(function, error)) from error
+        raise (_overrun(function, alarms) if deadline.passed else _crash(function, error)) from error
     except KeyboardInterrupt:
         raise
     except BaseException as error:
@@ -73,7 +74,7 @@ async def call(
         if (meant := _meant(error)) is not None:
             raise meant from None
         # After the deadline it was stopped, and fell over while it cleaned up.
-        raise (_overrun(function, timeout_s) if deadline.passed else _crash(function, error)) from error
+        raise (_overrun(function, alarms) if deadline.passed else _crash(function, error)) from error
     finally:
         deadline.lift()
 
@@ -104,8 +105,8 @@ def _invoked(
     return around.threads.run(function, *positional, **named)
 
 
-def _overrun(function: Callable[..., Any], timeout_s: float) -> ExecutorError:
-    return TaskTimeoutError(f"{name_of(function)} did not finish within {timeout_s:g} s")
+def _overrun(function: Callable[..., Any], alarms: Alarms) -> ExecutorError:
+    return TaskTimeoutError(f"{name_of(function)} did not finish within {alarms.after_s:g} s")
 
 
 def _meant(error: BaseException) -> BaseException | None:

@@ -5,43 +5,41 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
+from executor_sdk.cancelling import Alarms, Stop
+
 #: A function that swallows its cancellation is told again after this long.
 AGAIN_S: Final = 1.0
 
 
 class Deadline:
-    """Cancels the current task once `timeout_s` has passed, and again until `lift` is called.
+    """Cancels the current task once the time of `alarms` has passed, and again until `lift` is called."""
 
-    A cancel scope or `asyncio.timeout` does the same for several times the price, on every call.
-    """
+    __slots__ = ("_again", "_alarms", "_stop")
 
-    __slots__ = ("_before", "_strikes", "_task", "_timer")
-
-    def __init__(self, timeout_s: float) -> None:
-        task = asyncio.current_task()
-        assert task is not None  # noqa: S101 - a coroutine runs in a task
-        self._task: asyncio.Task[object] = task
-        self._before = task.cancelling()
-        self._strikes = 0
-        self._timer = task.get_loop().call_later(timeout_s, self._strike)
+    def __init__(self, alarms: Alarms) -> None:
+        self._stop = Stop()
+        self._alarms = alarms
+        self._again: asyncio.TimerHandle | None = None
+        alarms.set(self)
 
     @property
     def passed(self) -> bool:
         """Whether it has stopped the task."""
-        return self._strikes > 0
+        return self._stop.strikes > 0
 
     @property
     def stopped_from_outside(self) -> bool:
         """Whether somebody else has asked the task to stop meanwhile."""
-        return self._task.cancelling() - self._strikes > self._before
+        return self._stop.from_outside
+
+    def ring(self) -> None:
+        """The time is over."""
+        self._stop.strike()
+        self._again = asyncio.get_running_loop().call_later(AGAIN_S, self.ring)
 
     def lift(self) -> None:
         """The call has ended: what was asked of the task is taken back."""
-        self._timer.cancel()
-        for _ in range(self._strikes):
-            self._task.uncancel()
-
-    def _strike(self) -> None:
-        self._strikes += 1
-        self._task.cancel()
-        self._timer = self._task.get_loop().call_later(AGAIN_S, self._strike)
+        self._alarms.clear(self)
+        if self._again is not None:
+            self._again.cancel()
+        self._stop.take_back()

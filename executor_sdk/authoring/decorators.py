@@ -14,7 +14,6 @@ from executor_sdk.authoring.signature import Reader
 from executor_sdk.authoring.task import Task
 from executor_sdk.authoring.verdict import Candidate
 from executor_sdk.errors import DefinitionError
-from executor_sdk.settings import Settings
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -26,9 +25,8 @@ DEFAULT_PROFILES = ("default",)
 class Decorators:
     """What an author writes above functions. Each name is an endpoint's."""
 
-    def __init__(self, registry: Registry, settings: Settings) -> None:
+    def __init__(self, registry: Registry) -> None:
         self._registry = registry
-        self._settings = settings
 
     @overload
     def execute(self, task_type: F, /) -> F: ...
@@ -66,7 +64,7 @@ class Decorators:
             profiles: the ways of doing it that this function knows.
             timeout_s: seconds it may take; longer than a kernel's 30 is fine, whoever asks again joins the work.
             max_concurrency: how many such tasks may run at once.
-            adopt: whether a later attempt of a step takes over the work that still runs (by default it does).
+            adopt: whether a later attempt at a step takes over its work, running or done (by default it does).
             linger_s: seconds that the work goes on when nobody asks for it any more.
             needs_answer: False for a task type that no run uses: its output may then lack the string `answer`.
 
@@ -83,7 +81,6 @@ class Decorators:
                 task_type=DEFAULT_TASK_TYPE if callable(task_type) else task_type,
                 profiles=profiles,
                 limits=limits,
-                settings=self._settings,
                 needs_answer=needs_answer,
             )
             self._registry.add(handler)
@@ -107,7 +104,7 @@ class Decorators:
         def decorate(function: F) -> F:
             _check_callable(function, "verify")
             reader = Reader((Candidate,), callers_locals())
-            self._registry.set_verifier(verifier.define(function, reader, self._settings))
+            self._registry.set_verifier(verifier.define(function, reader))
             return function
 
         return decorate if function is None else decorate(function)

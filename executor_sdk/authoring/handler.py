@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Final, Self
+from dataclasses import dataclass
+from typing import Any, Final
 
 from executor_sdk.authoring.annotations import name_of
 from executor_sdk.authoring.calling import Surroundings, call
@@ -12,22 +12,15 @@ from executor_sdk.authoring.schema import InputShape, OutputShape, always_has, k
 from executor_sdk.authoring.signature import ANYTHING, Reader, Signature
 from executor_sdk.authoring.streams import collected, result_type
 from executor_sdk.authoring.task import Task
-from executor_sdk.authoring.threads import Threads
+from executor_sdk.cancelling import Alarms
 from executor_sdk.errors import DefinitionError, HandlerSignatureError
 from executor_sdk.protocol.plain import Json
 from executor_sdk.settings import Settings
 
 
-@dataclass(frozen=True)
-class Bound:
-    """Inputs that were read into the author's type."""
-
-    inputs: Any
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Produced:
-    """What a handler brought forth: its output as plain JSON, and the evidence given on the way."""
+    """What a handler has produced: its output as plain JSON, and the evidence given on the way."""
 
     output: Json
     evidence_inline: list[dict[str, Json]]
@@ -55,28 +48,23 @@ class Handler:
     signature: Signature
     input_shape: InputShape | None
     output_shape: OutputShape
-    settings: Settings
-    around: Surroundings
 
     @property
     def name(self) -> str:
         """The function's name, for messages."""
         return name_of(self.function)
 
-    @property
-    def timeout_s(self) -> float:
+    def timeout_s(self, settings: Settings) -> float:
         """Seconds that the function may take."""
-        return self.settings.timeout_s if self.limits.timeout_s is None else self.limits.timeout_s
+        return settings.timeout_s if self.limits.timeout_s is None else self.limits.timeout_s
 
-    @property
-    def linger_s(self) -> float:
+    def linger_s(self, settings: Settings) -> float:
         """Seconds that the work goes on when nobody asks for it."""
-        return self.settings.linger_ms / 1000 if self.limits.linger_s is None else self.limits.linger_s
+        return settings.linger_ms / 1000 if self.limits.linger_s is None else self.limits.linger_s
 
-    @property
-    def adopt(self) -> bool:
-        """Whether a later attempt takes over the running work of its step."""
-        return self.settings.adopt if self.limits.adopt is None else self.limits.adopt
+    def adopts(self, settings: Settings) -> bool:
+        """Whether a later attempt takes over the work of its step."""
+        return settings.adopt if self.limits.adopt is None else self.limits.adopt
 
     @property
     def max_concurrency(self) -> int | None:
@@ -93,42 +81,29 @@ class Handler:
         """The JSON Schema of the output."""
         return self.output_shape.schema
 
-    def bind(self, inputs: Json) -> Bound:
-        """`inputs` as the author's type.
+    def read(self, inputs: Json, text: bytes) -> Any:
+        """`inputs`, which came as `text`, as the author's type.
 
         Raises:
             InvalidInputsError: they do not fit.
         """
-        return Bound(inputs if self.input_shape is None else self.input_shape.read(inputs))
+        return inputs if self.input_shape is None else self.input_shape.read(inputs, text)
 
-    async def call(self, bound: Bound, task: Task) -> Produced:
-        """Let the function do `task`.
+    async def call(self, inputs: Any, task: Task, around: Surroundings, alarms: Alarms) -> Produced:
+        """Let the function do `task` before the alarm rings.
 
         Raises:
             TaskError, Refuse, FetchError: as the author raised them, or TaskTimeoutError, HandlerCrashedError,
                 InvalidOutputError.
             TaskCancelled: it stopped because nobody wants the work.
         """
+        shape = self.signature.shape
+        function = collected(self.function, shape, task) if shape.is_generator else self.function
         try:
-            value = await call(
-                self._returning(task),
-                self.signature,
-                self.around,
-                facts={Task: task},
-                inputs=bound.inputs,
-                timeout_s=self.timeout_s,
-            )
+            value = await call(function, self.signature, around, facts={Task: task}, inputs=inputs, alarms=alarms)
         finally:
             task.end()
-        return Produced(self.output_shape.plain(value), list(task.evidence_inline), list(task.evidence_refs))
-
-    def _returning(self, task: Task) -> Callable[..., Any]:
-        shape = self.signature.shape
-        return collected(self.function, shape, task) if shape.is_generator else self.function
-
-    def within(self, settings: Settings, around: Surroundings) -> Self:
-        """The same handler in other surroundings."""
-        return replace(self, settings=settings, around=around)
+        return Produced(self.output_shape.plain(value), task.evidence_inline, task.evidence_refs)
 
 
 def define(
@@ -138,7 +113,6 @@ def define(
     task_type: str,
     profiles: Sequence[str],
     limits: Limits,
-    settings: Settings,
     needs_answer: bool,
 ) -> Handler:
     """The handler of `function`, or a DefinitionError that says what to write instead."""
@@ -152,8 +126,7 @@ def define(
     if returns is not ANYTHING and needs_answer:
         _check_answer(function, output.schema)
     inputs = InputShape(signature.inputs.annotation, function) if signature.inputs else None
-    around = Surroundings(Threads(settings.threads))
-    return Handler(function, task_type, tuple(profiles), limits, signature, inputs, output, settings, around)
+    return Handler(function, task_type, tuple(profiles), limits, signature, inputs, output)
 
 
 #: What the contract of every run demands of an output: the JSON type of these properties, where they are there.

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Any, Final, Self
+from dataclasses import dataclass
+from typing import Any, Final
 
 from executor_sdk.authoring.calling import Surroundings, call
 from executor_sdk.authoring.signature import Reader, Signature
-from executor_sdk.authoring.threads import Threads
+from executor_sdk.cancelling import Alarms
 from executor_sdk.errors import ExecutorError
 from executor_sdk.protocol.plain import Json, NotPlainError, checked
 
@@ -16,7 +16,7 @@ from executor_sdk.protocol.plain import Json, NotPlainError, checked
 TIMEOUT_S: Final = 5.0
 
 #: A health check has a thread of its own, so that busy handlers cannot make it look ill.
-_THREADS: Final = 1
+THREADS: Final = 1
 
 
 @dataclass(frozen=True)
@@ -25,22 +25,17 @@ class HealthCheck:
 
     function: Callable[..., Any]
     signature: Signature
-    around: Surroundings
 
-    async def ask(self) -> tuple[bool, dict[str, Json]]:
+    async def ask(self, around: Surroundings) -> tuple[bool, dict[str, Json]]:
         """Whether it is healthy, and what it says about it."""
         try:
-            said = await call(self.function, self.signature, self.around, facts={}, timeout_s=TIMEOUT_S)
+            said = await call(self.function, self.signature, around, facts={}, alarms=Alarms(TIMEOUT_S))
             details = checked(said) if isinstance(said, dict) else {}
         except (ExecutorError, NotPlainError) as error:
             return False, {"message": str(error)}
         return said is not False and details.get("status", "ok") == "ok", details
 
-    def within(self, around: Surroundings) -> Self:
-        """The same check in other surroundings."""
-        return replace(self, around=Surroundings(Threads(_THREADS), around.overrides))
-
 
 def define(function: Callable[..., Any], reader: Reader) -> HealthCheck:
     """The health check of `function`, or a HandlerSignatureError that says what to write instead."""
-    return HealthCheck(function, reader.injected(function), Surroundings(Threads(_THREADS)))
+    return HealthCheck(function, reader.injected(function))

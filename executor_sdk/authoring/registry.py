@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Final, Self
+from typing import Final
 
-from executor_sdk.authoring.calling import Surroundings
 from executor_sdk.authoring.handler import Handler
 from executor_sdk.authoring.health import HealthCheck
 from executor_sdk.authoring.verifier import Verifier
@@ -81,7 +80,7 @@ class Registry:
         """All profiles, each once, as first declared."""
         return list(dict.fromkeys(profile for handler in self.handlers for profile in handler.profiles))
 
-    def capabilities(self) -> dict[str, Json]:
+    def capabilities(self, settings: Settings) -> dict[str, Json]:
         """The document of /capabilities: the contract's four fields first, then what this kit adds."""
         codes = self.verifier.own_codes if self.verifier else {}
         return {
@@ -90,20 +89,10 @@ class Registry:
             "provider_family": self.provider_family,
             "model_id": self.model_id,
             "schema_version": SCHEMA_VERSION,
-            "handlers": [_described(handler) for handler in self.handlers],
+            "handlers": [_described(handler, settings) for handler in self.handlers],
             "reason_codes": {str(code): name for code, name in codes.items()},
             "verifier": self.verifier is not None,
         }
-
-    def within(self, settings: Settings, around: Surroundings) -> Self:
-        """The same registry, for one application with its settings and threads."""
-        return type(self)(
-            self.provider_family,
-            self.model_id,
-            [handler.within(settings, around) for handler in self.handlers],
-            self.verifier and self.verifier.within(settings, around),
-            self.health_check and self.health_check.within(around),
-        )
 
     def _index(self, handler: Handler) -> None:
         for profile in handler.profiles:
@@ -122,12 +111,12 @@ class Registry:
         return f"no handler takes task type {task_type!r}; there is {', '.join(self.task_types) or 'none'}"
 
 
-def _described(handler: Handler) -> dict[str, Json]:
+def _described(handler: Handler, settings: Settings) -> dict[str, Json]:
     return {
         "task_type": handler.task_type,
         "profiles": list(handler.profiles),
         "description": (handler.function.__doc__ or "").strip().partition("\n")[0],
-        "timeout_s": handler.timeout_s,
+        "timeout_s": handler.timeout_s(settings),
         "max_concurrency": handler.max_concurrency,
         "input_schema": handler.input_schema,
         "output_schema": handler.output_schema,

@@ -36,10 +36,12 @@ class InputShape:
                 f"{name_of(function)}: the inputs of a run step are an object, never a bare {_kinds(self.schema)}; "
                 "take a model (class Ask(BaseModel): ...) or a dict"
             )
-        self._hidden = KERNEL_KEYS - set(_declared(self.schema)) - set(_aliases(annotation))
+        hidden = KERNEL_KEYS - set(properties_of(self.schema)) - set(_aliases(annotation))
+        #: Keys that the type must not see; none where it passes over what it does not declare.
+        self._hidden = frozenset() if _passes_over_extras(annotation) else hidden
 
-    def read(self, inputs: Json) -> Any:
-        """`inputs` as the author's type; a kernel's own keys come through only where the type declares them.
+    def read(self, inputs: Json, text: bytes) -> Any:
+        """`inputs`, which came as `text`, as the author's type; a kernel's own keys only where the type declares them.
 
         Raises:
             InvalidInputsError: they do not fit; the message names each field by its path.
@@ -47,10 +49,10 @@ class InputShape:
         if self._adapter is None:
             return inputs
         if isinstance(inputs, dict) and not self._hidden.isdisjoint(inputs):
-            inputs = {key: value for key, value in inputs.items() if key not in self._hidden}
+            text = declared_bytes({key: value for key, value in inputs.items() if key not in self._hidden})
         try:
             # As JSON, not as Python: a model with strict=True must still read a date from a string.
-            return self._adapter.validate_json(declared_bytes(inputs))
+            return self._adapter.validator.validate_json(text)
         except ValidationError as error:
             faults = _faults(error, "inputs")
             raise InvalidInputsError(_sentence(faults), details={"fields": faults}) from None
@@ -72,7 +74,7 @@ class OutputShape:
         """
         try:
             if self._adapter is not None:
-                return _dumped(self._adapter, self._adapter.validate_python(value))
+                return _dumped(self._adapter, self._adapter.validator.validate_python(value))
             return checked(value.model_dump(mode="json", by_alias=True) if isinstance(value, BaseModel) else value)
         except ValidationError as error:
             faults = _faults(error, "output")
@@ -80,16 +82,16 @@ class OutputShape:
         except (NotJsonError, NotPlainError, PydanticSerializationError) as error:
             raise InvalidOutputError(f"the output cannot be sent: {error}") from None
 
-    def read(self, output: Json) -> Any:
-        """Plain JSON as the author's type again.
+    def read(self, text: bytes) -> Any:
+        """An output, given as JSON text, as the author's type again.
 
         Raises:
             InvalidOutputError: it does not fit.
         """
         if self._adapter is None:
-            return output
+            return parse(text)
         try:
-            return self._adapter.validate_json(declared_bytes(output))
+            return self._adapter.validator.validate_json(text)
         except ValidationError as error:
             faults = _faults(error, "output")
             raise InvalidOutputError(_sentence(faults), details={"fields": faults}) from None
@@ -97,7 +99,7 @@ class OutputShape:
 
 def _dumped(adapter: TypeAdapter[Any], value: object) -> Json:
     """A validated value as plain JSON. Straight through bytes: walking over it in Python takes four times as long."""
-    body = adapter.dump_json(value, by_alias=True, warnings="error")
+    body = adapter.serializer.to_json(value, by_alias=True, warnings="error")
     if b"null" not in body:
         return parse(body)
     # Bytes say null for NaN too, which is not to be sent as if it were meant.
@@ -172,8 +174,13 @@ def _alternatives(part: Json, schema: Json) -> Iterator[dict[str, Json]]:
         yield part
 
 
-def _declared(schema: Json) -> Iterator[str]:
-    yield from properties_of(schema)
+def _passes_over_extras(annotation: Any) -> bool:
+    """Whether a model neither keeps nor refuses keys that it does not declare, and no code of its author sees them."""
+    if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
+        return False
+    validators = annotation.__pydantic_decorators__.model_validators.values()
+    sees_all = any(validator.info.mode != "after" for validator in validators)
+    return annotation.model_config.get("extra") in {None, "ignore"} and not sees_all
 
 
 def _aliases(annotation: Any) -> Iterator[str]:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
-from typing import Final, Protocol
+from typing import Final
 
 import anyio.from_thread
 
+from executor_sdk.authoring.ports import Ports
 from executor_sdk.errors import TaskCancelled
 from executor_sdk.protocol.attempts import attempt_of
+from executor_sdk.protocol.incoming import ExecuteRequest
 from executor_sdk.protocol.plain import Json
-from executor_sdk.protocol.wire import EvidenceRef, ExecuteRequest
+from executor_sdk.protocol.wire import EvidenceRef
 
 #: Keys that a kernel adds to the inputs of a run step; they reach a model only where it declares them.
 KERNEL_KEYS: Final = frozenset(
@@ -19,39 +22,24 @@ KERNEL_KEYS: Final = frozenset(
 )
 
 
-class Ports(Protocol):
-    """What a running task may ask of its surroundings; the dispatcher supplies it."""
-
-    def progress(self, fraction: float, note: str) -> None:
-        """Record how far the work is. Raises TaskCancelled once the work is no longer wanted."""
-
-    def cancelled(self) -> bool:
-        """Whether the work is no longer wanted."""
-
-    async def fetch(self, uri: str, *, max_bytes: int | None) -> bytes:
-        """Bring the bytes at `uri` through the egress guard. Raises FetchError."""
-
-    async def fetch_ref(self, ref: EvidenceRef) -> bytes:
-        """Bring the bytes that `ref` names, checked against its digest. Raises FetchError."""
-
-    def store_artifact(self, data: bytes, mime: str) -> dict[str, Json]:
-        """Keep `data` under its digest and return the evidence reference to it."""
-
-
 class Task:
     """One task: what is asked and by whom (read-only facts), and ways to report, fetch and give evidence."""
 
-    def __init__(self, request: ExecuteRequest, ports: Ports, *, step_key: str, deadline_ms: int) -> None:
+    def __init__(self, request: ExecuteRequest, ports: Ports, *, step_digest: bytes, deadline_ms: int) -> None:
         self.request = request
-        #: Stable across the attempts of one step; hand it to a payment service as its idempotency key.
-        self.step_key = step_key
         #: Epoch milliseconds at which the handler is stopped.
         self.deadline_ms = deadline_ms
         #: Evidence given so far, as it will be sent.
         self.evidence_inline: list[dict[str, Json]] = []
         self.evidence_refs: list[dict[str, Json]] = []
         self._ports = ports
+        self._step_digest = step_digest
         self._ended = False
+
+    @property
+    def step_key(self) -> str:
+        """Stable across the attempts of one step; hand it to a payment service as its idempotency key."""
+        return self._step_digest.hex()
 
     @property
     def task_id(self) -> str:
@@ -86,7 +74,7 @@ class Task:
     @property
     def contract(self) -> dict[str, Json]:
         """The whole task contract as it came."""
-        return self.request.task_contract
+        return self.request.contract
 
     @property
     def agent_id(self) -> str | None:
@@ -117,13 +105,14 @@ class Task:
     @property
     def seeds(self) -> list[dict[str, Json]]:
         """Earlier decisions that the kernel holds to be similar or equal; the hits of the seed bundle."""
-        hits = (self.request.seed_bundle or {}).get("hits")
+        bundle = self.request.seed_bundle
+        hits = bundle.get("hits") if isinstance(bundle, dict) else None
         return [hit for hit in hits if isinstance(hit, dict)] if isinstance(hits, list) else []
 
     @property
     def cancelled(self) -> bool:
         """Whether the work is no longer wanted; for code that would rather ask than be interrupted."""
-        return self._ended or self._ports.cancelled()
+        return self._ended or self._ports.pulse.cancelled()
 
     def remaining_s(self, clock: Callable[[], float] = time.time) -> float:
         """Seconds until the deadline, never negative."""
@@ -146,7 +135,9 @@ class Task:
         """
         if self._ended:
             raise TaskCancelled
-        self._ports.progress(min(max(float(fraction), 0.0), 1.0), note)
+        # What is no number says nothing; no ledger could hold it.
+        known = 0.0 if math.isnan(fraction) else float(fraction)
+        self._ports.pulse.progress(min(max(known, 0.0), 1.0), str(note))
 
     async def fetch(self, uri: str, *, max_bytes: int | None = None) -> bytes:
         """The bytes at `uri`, through the egress guard, bounded by size and by the deadline.
@@ -154,13 +145,13 @@ class Task:
         Raises:
             FetchError: they are not to be had; answered 502, which the kernel tries again, or 422 if `uri` is none.
         """
-        return await self._ports.fetch(uri, max_bytes=max_bytes)
+        return await self._ports.fetcher.fetch(uri, max_bytes=max_bytes)
 
     def fetch_sync(self, uri: str, *, max_bytes: int | None = None) -> bytes:
         """`fetch` for a plain `def` handler, which runs in a thread of its own."""
 
         async def ask() -> bytes:
-            return await self._ports.fetch(uri, max_bytes=max_bytes)
+            return await self._ports.fetcher.fetch(uri, max_bytes=max_bytes)
 
         return anyio.from_thread.run(ask)
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Generic, Protocol, Self, TypeVar, get_args
+from typing import Final, Generic, Self, TypeVar, get_args
 
-from executor_sdk.protocol.plain import Json
+from executor_sdk.authoring.ports import Fetcher
+from executor_sdk.protocol.incoming import CandidateText
+from executor_sdk.protocol.plain import Json, parse
 from executor_sdk.protocol.reason_codes import INCONCLUSIVE, ReasonCode
-from executor_sdk.protocol.wire import CandidateView, EvidenceRef, InlineEvidence, VerificationStatus
+from executor_sdk.protocol.wire import EvidenceRef, InlineEvidence, VerificationStatus
 
 T = TypeVar("T")
 
@@ -66,23 +68,13 @@ class Verdict:
         return cls("inconclusive", (int(code),), message, score)
 
 
-class CandidatePorts(Protocol):
-    """What a verifier may ask of its surroundings; a task's ports are such ports too."""
-
-    async def fetch(self, uri: str, *, max_bytes: int | None) -> bytes:
-        """Bring the bytes at `uri` through the egress guard. Raises FetchError."""
-
-    async def fetch_ref(self, ref: EvidenceRef) -> bytes:
-        """Bring the bytes that `ref` names, checked against its digest. Raises FetchError."""
-
-
 class Candidate(Generic[T]):
     """A proposed output with its evidence. `output` is of the type named in `Candidate[Finding]`."""
 
-    def __init__(self, view: CandidateView, output: T, ports: CandidatePorts) -> None:
+    def __init__(self, view: CandidateText, output: T, fetcher: Fetcher) -> None:
         self.output = output
         self._view = view
-        self._ports = ports
+        self._fetcher = fetcher
 
     @property
     def candidate_id(self) -> str:
@@ -97,7 +89,7 @@ class Candidate(Generic[T]):
     @property
     def plain_output(self) -> Json:
         """The output as it came."""
-        return self._view.output
+        return parse(bytes(self._view.output))
 
     @property
     def evidence_refs(self) -> Sequence[EvidenceRef]:
@@ -116,5 +108,5 @@ class Candidate(Generic[T]):
             FetchError: let it pass, and it becomes the verdict by itself: 200, 201, 202 inconclusive, 203 failed.
         """
         if isinstance(evidence, str):
-            return await self._ports.fetch(evidence, max_bytes=max_bytes)
-        return await self._ports.fetch_ref(evidence)
+            return await self._fetcher.fetch(evidence, max_bytes=max_bytes)
+        return await self._fetcher.fetch_ref(evidence)

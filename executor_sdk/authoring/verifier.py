@@ -5,20 +5,20 @@ from __future__ import annotations
 import inspect
 import types
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any, Self, get_args
+from typing import Any, get_args
 
 from executor_sdk.authoring.annotations import annotated_part, name_of
 from executor_sdk.authoring.calling import Surroundings, call
+from executor_sdk.authoring.ports import Fetcher
 from executor_sdk.authoring.schema import OutputShape
 from executor_sdk.authoring.signature import ANYTHING, Reader, Signature
-from executor_sdk.authoring.threads import Threads
-from executor_sdk.authoring.verdict import Candidate, CandidatePorts, Verdict
+from executor_sdk.authoring.verdict import Candidate, Verdict
+from executor_sdk.cancelling import Alarms
 from executor_sdk.errors import FetchError, HandlerCrashedError, HandlerSignatureError, InvalidOutputError
+from executor_sdk.protocol.incoming import CandidateText
 from executor_sdk.protocol.reason_codes import FIRST_OWN_CODE, INCONCLUSIVE, ReasonCode
-from executor_sdk.protocol.wire import CandidateView
-from executor_sdk.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -30,31 +30,29 @@ class Verifier:
     shape: OutputShape
     #: The author's own reason codes by number.
     own_codes: dict[int, str]
-    settings: Settings
-    around: Surroundings
 
     @property
     def name(self) -> str:
         """The function's name, for messages."""
         return name_of(self.function)
 
-    async def judge(self, view: CandidateView, ports: CandidatePorts) -> Verdict:
-        """The author's verdict on one candidate.
+    async def judge(self, view: CandidateText, fetcher: Fetcher, around: Surroundings, alarms: Alarms) -> Verdict:
+        """The author's verdict on one candidate, given before the alarm rings.
 
         Raises:
             TaskTimeoutError, HandlerCrashedError: there is none.
         """
         try:
-            output = self.shape.read(view.output)
+            output = self.shape.read(bytes(view.output))
         except InvalidOutputError as error:
             return Verdict.failed(ReasonCode.SCHEMA_INVALID, error.message)
         try:
             verdict = await call(
                 self.function,
                 self.signature,
-                self.around,
-                facts={Candidate: Candidate(view, output, ports)},
-                timeout_s=self.settings.verify_timeout_s,
+                around,
+                facts={Candidate: Candidate(view, output, fetcher)},
+                alarms=alarms,
             )
         except FetchError as error:
             kind = Verdict.inconclusive if error.reason in INCONCLUSIVE else Verdict.failed
@@ -65,12 +63,8 @@ class Verifier:
             )
         return verdict
 
-    def within(self, settings: Settings, around: Surroundings) -> Self:
-        """The same verifier in other surroundings."""
-        return replace(self, settings=settings, around=around)
 
-
-def define(function: Callable[..., Any], reader: Reader, settings: Settings) -> Verifier:
+def define(function: Callable[..., Any], reader: Reader) -> Verifier:
     """The verifier of `function`, or a HandlerSignatureError that says what to write instead."""
     signature = reader.injected(function)
     fact = signature.fact(Candidate)
@@ -81,8 +75,7 @@ def define(function: Callable[..., Any], reader: Reader, settings: Settings) -> 
     if signature.returns not in {ANYTHING, Verdict}:
         raise HandlerSignatureError(f"{name_of(function)}: a verifier returns a verdict; write `-> Verdict`")
     output = (get_args(fact.annotation) or (ANYTHING,))[0]
-    around = Surroundings(Threads(settings.threads))
-    return Verifier(function, signature, OutputShape(output, function), own_codes(function), settings, around)
+    return Verifier(function, signature, OutputShape(output, function), own_codes(function))
 
 
 def own_codes(function: Callable[..., Any]) -> dict[int, str]:

@@ -67,10 +67,9 @@ class Admission:
         """Places taken in the queue now."""
         return len(self._waiting)
 
-    @property
-    def full(self) -> bool:
-        """Whether the next newcomer may be turned away."""
-        return self._running >= self._slots and len(self._waiting) >= self._queue
+    def has_room(self, lane: Lane) -> bool:
+        """Whether `enter` would give a slot, or a place in the queue."""
+        return len(self._waiting) < self._queue or self._free(lane)
 
     def enter(self, lane: Lane) -> Ticket:
         """Take a slot, or else a place in the queue, at once.

@@ -4,31 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 import time
 from collections.abc import Awaitable, Callable, Coroutine
 from enum import StrEnum
 from typing import Final
-from uuid import uuid4
 
-import anyio
 import msgspec
 
-from executor_sdk.errors import DrainingError, HandlerCrashedError, TaskCancelled, TaskLostError
+from executor_sdk.cancelling import Stop
+from executor_sdk.errors import DrainingError, SaturatedError, TaskCancelled, TaskLostError
 from executor_sdk.executions.admission import Admission, Lane, Ticket
-from executor_sdk.executions.ledger import Ledger
+from executor_sdk.executions.elsewhere import Elsewhere
+from executor_sdk.executions.ledger import Ledger, StepBusyError
 from executor_sdk.executions.live import LiveWork, Observer
+from executor_sdk.executions.outcomes import CRASHED
 from executor_sdk.executions.presence import Presence
 from executor_sdk.executions.record import Ask, Keep, Key, Outcome, State, Work
-from executor_sdk.protocol.canonical import declared_bytes
 
-#: Between two looks at work that another process runs.
-POLL_S: Final = 0.1
-#: Between two signs of life in a shared ledger, and the silence after which an owner counts as dead.
-BEAT_S: Final = 0.5
-SILENT_MS: Final = 3_000
 #: How long a drain waits for handlers that it has told to stop.
 CUT_S: Final = 2.0
-#: Ends between two prunings of the ledger.
+
+#: Seconds between two looks at a ledger that was found full.
+LOOK_AGAIN_S: Final = 0.25
+
+#: New work between two prunings of a ledger on a disk.
 PRUNE_EVERY: Final = 64
 
 logger = logging.getLogger(__name__)
@@ -42,7 +42,7 @@ class How(StrEnum):
     REPLAYED = "replayed"
 
 
-class Plan(msgspec.Struct, frozen=True):
+class Plan(msgspec.Struct, frozen=True, gc=False):
     """How new work would be done; not looked at when there is work already."""
 
     lane: Lane
@@ -50,14 +50,37 @@ class Plan(msgspec.Struct, frozen=True):
     linger_s: float
     #: Does the work and says what everybody is answered. What it raises counts as a crash.
     perform: Callable[[LiveWork], Awaitable[Outcome]]
+    #: What the plan holds of the request, in bytes.
+    size_bytes: int = 0
 
 
-class Answer(msgspec.Struct, frozen=True):
+class Reply(msgspec.Struct, frozen=True, gc=False):
     """The outcome for one ask; without a key if the ledger never heard of it."""
 
     key: Key | None
     outcome: Outcome
-    how: How
+    how: How = How.OPENED
+
+
+class Bounds(msgspec.Struct, frozen=True):
+    """How much may be under way at once in one process."""
+
+    slots: int
+    queue: int
+    #: Copies and attempts that wait for work, and bytes of the requests that they hold meanwhile.
+    waiting: int = 4_096
+    waiting_bytes: int = 16 * 1024 * 1024
+
+
+class SteadyClock:
+    """Epoch milliseconds that no change of the wall clock moves while the process lives."""
+
+    def __init__(self) -> None:
+        self._ahead_ns = time.time_ns() - time.monotonic_ns()
+
+    def __call__(self) -> int:
+        """Now."""
+        return (time.monotonic_ns() + self._ahead_ns) // 1_000_000
 
 
 class Executions:
@@ -67,31 +90,33 @@ class Executions:
         self,
         ledger: Ledger,
         *,
-        slots: int,
-        queue: int,
+        bounds: Bounds,
         keep: Keep,
         drain_s: float = 20.0,
-        clock: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+        clock: Callable[[], int] | None = None,
         observer: Observer | None = None,
     ) -> None:
-        self.owner = uuid4().hex
         self._ledger = ledger
+        self._bounds = bounds
         #: Verifying is short and must not wait behind executing, so each kind has slots of its own.
         self._admissions = {
-            "execute": Admission(slots=slots, queue=queue),
-            "verify": Admission(slots=slots, queue=queue),
+            "execute": Admission(slots=bounds.slots, queue=bounds.queue),
+            "verify": Admission(slots=bounds.slots, queue=bounds.queue),
         }
         self._keep = keep
         self._drain_s = drain_s
-        self._clock = clock
+        self._clock = clock or SteadyClock()
         self._observer = observer
         self._live: dict[str, LiveWork] = {}
+        self._elsewhere = Elsewhere(ledger, self._live, self._clock)
         self._tasks: set[asyncio.Task[None]] = set()
-        self._heart: asyncio.Task[None] | None = None
         self._draining = False
         self._opened = 0
-        self._opened = 0
-        self._ends = 0
+        self._waiting = 0
+        self._held_bytes = 0
+        self._overrunning = 0
+        self._has_room = True
+        self._look_at_s = 0.0
 
     @property
     def draining(self) -> bool:
@@ -99,11 +124,32 @@ class Executions:
         return self._draining
 
     @property
-    def admission(self) -> Admission:
-        """The slots of `/execute`, for whoever reports health."""
-        return self._admissions["execute"]
+    def failure(self) -> str | None:
+        """Why nothing can be done here at all; None while all is well."""
+        return self._ledger.failure
 
-    async def run(self, ask: Ask, plan: Plan, presence: Presence[Work] | None = None) -> Answer | None:
+    @property
+    def load(self) -> dict[str, int]:
+        """Slots taken and places in the queue of `/execute`, copies and attempts that wait, and slots that are held by
+        threads whose work is over."""
+        admission = self._admissions["execute"]
+        return {
+            "running": admission.running,
+            "waiting": admission.waiting,
+            "joined": self._waiting,
+            "overrunning": self._overrunning,
+        }
+
+    async def start(self) -> None:
+        """Open the ledger.
+
+        Raises:
+            LedgerError: it cannot be opened.
+        """
+        await self._ledger.prepare()
+        await self._ledger.bury(self._clock())
+
+    async def run(self, ask: Ask, plan: Plan | None, presence: Presence[Work] | None = None) -> Reply | None:
         """The answer for `ask`, from whichever work it belongs to; None if the caller went away first.
 
         Raises:
@@ -112,22 +158,43 @@ class Executions:
             TaskLostError: the work was cut before it ended, or this ask was cancelled.
         """
         presence = Presence() if presence is None else presence
+        patience_s: float | None = None
         while not presence.gone:
-            work, how = await self._work_for(ask, plan)
-            ended = work if work.ended else await self._wait(ask.key, work, presence)
+            try:
+                work, how = await self._work_for(ask, plan)
+            except StepBusyError as busy:
+                if plan is None:
+                    raise _lost(busy.work) from None
+                patience_s = patience_s or time.monotonic() + plan.linger_s
+                await self._wait_for_rest(patience_s, presence)
+                continue
+            if work.ended:
+                ended: Work | None = work
+            elif how is How.OPENED:
+                # The work holds its plan itself now; what waits for it here holds no body.
+                plan = None
+                ended = await self._wait(ask.key, work, presence)
+            else:
+                # Held for the case that the work is cut, if that does not take too much.
+                plan = self._held(plan)
+                ended = await self._joined(ask.key, work, plan, presence)
             if ended is None:
                 continue
             if ended.outcome is not None:
-                return Answer(ask.key, ended.outcome, how)
-            # Work that was cut has no answer. Whoever never had a start of its own may open anew; others are told.
-            if await self._ledger.join(ask) is not None:
-                raise TaskLostError(_why_cut(ended), details={"state": ended.state, "reason": ended.cancel_reason})
+                return Reply(ask.key, ended.outcome, how)
+            # Work that was cut has no answer. Who never had a start of its own may open anew; others are told.
+            if plan is None or await self._has_had_its_start(ask):
+                raise _lost(ended)
         return None
 
-    async def answered(self, answer: Answer) -> None:
-        """The whole answer went out and the caller was there: from now on a new attempt is new work."""
-        if answer.key is not None:
-            await self._ledger.answered(answer.key, self._clock())
+    async def answered(self, reply: Reply) -> None:
+        """The whole answer went out and the caller was there."""
+        if reply.key is not None:
+            await self._ledger.answered(reply.key, self._clock())
+
+    async def turn_down(self, key: Key) -> None:
+        """A candidate of this ask was judged and not passed: a later attempt is new work."""
+        await self._ledger.turn_down(key)
 
     async def cancel(self, key: Key, reason: str) -> Work | None:
         """Withdraw one ask. The work stops when no other ask is left; None if the ask is unknown."""
@@ -150,26 +217,35 @@ class Executions:
             await asyncio.wait(self._tasks, timeout=CUT_S)
         for live in list(self._live.values()):
             await self._end(live, None)
-        if self._heart is not None:
-            self._heart.cancel()
-            await asyncio.wait([self._heart])
+        await self._elsewhere.close()
         await self._ledger.close()
 
-    async def _work_for(self, ask: Ask, plan: Plan) -> tuple[Work, How]:
-        work = await self._ledger.join(ask)
-        if work is None:
-            created, work = await self._open(ask, plan)
+    async def _work_for(self, ask: Ask, plan: Plan | None) -> tuple[Work, How]:
+        """The work of `ask`: with a slot to be had one call to the ledger finds or opens it."""
+        admission = self._admissions[ask.key[1]]
+        if plan is not None and not self._draining and admission.has_room(plan.lane) and await self._may_open():
+            created, work = await self._open(ask, plan, admission.enter(plan.lane))
             if created:
                 return work, How.OPENED
+        else:
+            found = await self._ledger.join(ask)
+            if found is None:
+                raise self._why_closed(plan)
+            work = found
         return work, How.REPLAYED if work.ended else How.JOINED
 
-    async def _open(self, ask: Ask, plan: Plan) -> tuple[bool, Work]:
-        if self._draining:
-            raise DrainingError
-        ticket = self._admissions[ask.key[0]].enter(plan.lane)
+    async def _open(self, ask: Ask, plan: Plan, ticket: Ticket) -> tuple[bool, Work]:
         now_ms = self._clock()
         self._opened += 1
-        new = Work(f"{self.owner}-{self._opened:08x}", ask.step, State.QUEUED, self.owner, now_ms, now_ms)
+        at_once = ticket.holds_slot
+        new = Work(
+            work_id=f"{self._ledger.owner}-{self._opened:x}",
+            step=ask.step,
+            state=State.RUNNING if at_once else State.QUEUED,
+            owner=self._ledger.owner,
+            opened_ms=now_ms,
+            started_ms=now_ms if at_once else None,
+        )
         live = LiveWork(new.work_id, ask.key, linger_s=plan.linger_s, lapsed=self._lapsed, observer=self._observer)
         # Registered before it is recorded: a copy that finds the record must find the live work too.
         self._live[new.work_id] = live
@@ -179,93 +255,149 @@ class Executions:
             self._discard(live, ticket)
             raise
         if created:
-            self._beat_if_shared()
-            self._spawn(self._do(live, ticket, plan))
+            self._elsewhere.follow_reports()
+            self._spawn(self._do(live, ticket, plan), eagerly=at_once)
         else:
             self._discard(live, ticket)
         return created, work
 
+    async def _may_open(self) -> bool:
+        """Whether the ledger takes another record, after forgetting what it may."""
+        if self._ledger.shared and self._has_room and self._opened % PRUNE_EVERY:
+            return True
+        now_s = time.monotonic()
+        if not self._has_room and now_s < self._look_at_s:
+            return False
+        self._has_room = await self._ledger.make_room(self._keep, self._clock())
+        self._look_at_s = now_s + LOOK_AGAIN_S
+        return self._has_room
+
+    def _why_closed(self, plan: Plan | None) -> Exception:
+        if self._draining:
+            return DrainingError()
+        if plan is None:
+            return TaskLostError("the work was cut; ask again")
+        if not self._has_room:
+            return SaturatedError("the ledger is full of answers that must be kept a while; ask again later")
+        return SaturatedError(f"all slots are taken and {self._bounds.queue} tasks wait; ask again later")
+
+    def _held(self, plan: Plan | None) -> Plan | None:
+        fits = plan is not None and self._held_bytes + plan.size_bytes <= self._bounds.waiting_bytes
+        return plan if fits else None
+
+    async def _joined(self, key: Key, work: Work, plan: Plan | None, presence: Presence[Work]) -> Work | None:
+        """Wait as one of the copies and attempts, of which there may be so many."""
+        self._check_waiting()
+        size_bytes = 0 if plan is None else plan.size_bytes
+        self._waiting += 1
+        self._held_bytes += size_bytes
+        try:
+            return await self._wait(key, work, presence)
+        finally:
+            self._waiting -= 1
+            self._held_bytes -= size_bytes
+
     async def _wait(self, key: Key, work: Work, presence: Presence[Work]) -> Work | None:
         if (live := self._live.get(work.work_id)) is not None:
-            return await live.wait(key, presence)
+            return live.ended or await live.wait(key, presence)
         # Not here, when the ledger was read: it has ended since, or is another process's, or nobody's.
         current = await self._ledger.find(key)
         if current is None or current.ended or current.work_id in self._live:
             return current if current is not None and current.ended else None
-        if current.owner == self.owner:
-            return await self._ledger.end(current.work_id, self.owner, State.LOST, None, self._clock())
-        return await self._follow(key, presence)
+        if current.owner == self._ledger.owner:
+            return await self._ledger.end(current.work_id, State.LOST, None, self._clock())
+        return await self._elsewhere.wait(key, current.work_id, presence)
 
-    async def _follow(self, key: Key, presence: Presence[Work]) -> Work | None:
-        while not presence.gone:
-            now_ms = self._clock()
-            work = await self._ledger.want(key, now_ms + SILENT_MS)
-            if work is None or work.ended:
-                return work
-            await self._ledger.bury(now_ms - SILENT_MS, now_ms)
-            await anyio.sleep(POLL_S)
-        return None
+    async def _wait_for_rest(self, until_s: float, presence: Presence[Work]) -> None:
+        """Wait for the threads that the step's last work has left behind; no longer than work lingers."""
+        if time.monotonic() >= until_s:
+            raise SaturatedError("the last attempt at this step was stopped, but its code still runs; ask again later")
+        self._check_waiting()
+        self._waiting += 1
+        try:
+            await self._elsewhere.moment(presence)
+        finally:
+            self._waiting -= 1
+
+    def _check_waiting(self) -> None:
+        if self._waiting >= self._bounds.waiting:
+            raise SaturatedError(f"{self._waiting} copies and attempts wait already; ask again later")
+
+    async def _has_had_its_start(self, ask: Ask) -> bool:
+        try:
+            return await self._ledger.join(ask) is not None
+        except StepBusyError:
+            return False
 
     async def _do(self, live: LiveWork, ticket: Ticket, plan: Plan) -> None:
+        live.stop = stop = Stop()
         outcome: Outcome | None = None
-        task = asyncio.current_task()
-        live.done_by(task)
         try:
-            if not ticket.holds_slot:
-                await ticket.slot()
-            if live.cancel_reason is None and await self._ledger.start(live.work_id, self.owner, self._clock()):
+            started = ticket.holds_slot or await self._started(live, ticket)
+            if started and live.cancel_reason is None:
                 outcome = await plan.perform(live)
         except TaskCancelled:
             pass
         except KeyboardInterrupt:
             raise
         except BaseException as error:
-            if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
-                if task.cancelling() > live.strikes:
-                    # The loop itself is going down; nobody can be answered any more.
-                    raise
-            else:
+            if isinstance(error, asyncio.CancelledError) and stop.from_outside:
+                # The loop itself is going down; nobody can be answered any more.
+                raise
+            if not (isinstance(error, asyncio.CancelledError) and stop.strikes):
                 logger.exception("execution crashed", extra={"work_id": live.work_id})
-                outcome = _CRASHED
+                outcome = CRASHED
         finally:
-            live.done_by(None)
-            ticket.leave()
-        if live.strikes and task is not None:
-            # A cancellation that the handler did not wait for is still on its way; it must not hit what follows.
-            try:
-                await asyncio.sleep(0)
-            except asyncio.CancelledError:
-                if task.cancelling() > live.strikes:
-                    raise
-            task.uncancel()
+            live.stop = None
+            # What it holds of the request goes before anybody is told.
+            del plan
+            if not live.busy:
+                ticket.leave()
+        if stop.strikes:
+            await _settle(stop)
         await self._end(live, outcome)
+        if live.busy:
+            await self._outlast(live, ticket)
+
+    async def _started(self, live: LiveWork, ticket: Ticket) -> bool:
+        await ticket.slot()
+        return live.cancel_reason is None and await self._ledger.start(live.work_id, self._clock())
+
+    async def _outlast(self, live: LiveWork, ticket: Ticket) -> None:
+        """The work is over, but not its threads: they keep the slot, and the step's next attempt waits for them."""
+        assert live.rest is not None  # noqa: S101 - a busy one has it
+        self._overrunning += 1
+        try:
+            await live.rest
+            await self._ledger.rest(live.work_id)
+        finally:
+            self._overrunning -= 1
+            ticket.leave()
+            self._elsewhere.stir()
 
     async def _end(self, live: LiveWork, outcome: Outcome | None) -> None:
         reason = live.cancel_reason if outcome is None else None
         state = live.cut_as if outcome is None else State.ANSWERED if outcome.status < 400 else State.FAILED
         try:
-            work = await self._ledger.end(live.work_id, self.owner, state, outcome, self._clock(), reason=reason)
+            work = await self._ledger.end(live.work_id, state, outcome, self._clock(), reason=reason, busy=live.busy)
         except Exception:
             logger.exception("execution ended but could not be recorded", extra={"work_id": live.work_id})
             work = None
         self._live.pop(live.work_id, None)
         if work is None:
-            live.ended = True
             live.dismiss()
-            return
-        live.finish(work)
-        self._ends += 1
-        if self._ends % PRUNE_EVERY == 0:
-            await self._ledger.prune(self._keep, self._clock())
+        else:
+            live.finish(work)
 
     def _lapsed(self, live: LiveWork) -> None:
         self._spawn(self._let_go(live))
 
     async def _let_go(self, live: LiveWork) -> None:
-        work = await self._ledger.find(live.key)
-        if live.wanted or live.ended:
+        waits, asked = await self._ledger.waiting_elsewhere(live.work_id)
+        if live.wanted or live.ended is not None:
             return
-        if work is not None and work.wanted_until_ms > self._clock():
+        if waits or asked != live.asked_elsewhere:
+            live.asked_elsewhere = asked
             live.linger()
         else:
             live.cancel("nobody asks for it any more")
@@ -273,37 +405,33 @@ class Executions:
     def _discard(self, live: LiveWork, ticket: Ticket) -> None:
         ticket.leave()
         self._live.pop(live.work_id, None)
-        live.ended = True
         live.dismiss()
 
-    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+    def _spawn(self, work: Coroutine[None, None, None], *, eagerly: bool = False) -> None:
         # Plain asyncio: the tasks belong to no request and to no scope, and the first request may start them.
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    def _beat_if_shared(self) -> None:
-        if self._heart is None and self._ledger.shared:
-            self._heart = asyncio.create_task(self._beat())
-
-    async def _beat(self) -> None:
-        while True:
-            now_ms = self._clock()
-            seen = {work_id: (live.progressed, live.note) for work_id, live in self._live.items()}
-            try:
-                for work in await self._ledger.beat(self.owner, seen, now_ms):
-                    if work.cancel_reason is not None and (live := self._live.get(work.work_id)) is not None:
-                        live.cancel(work.cancel_reason)
-                await self._ledger.bury(now_ms - SILENT_MS, now_ms)
-            except Exception:
-                logger.exception("the ledger could not be told that this process lives")
-            await anyio.sleep(BEAT_S)
+        if eagerly and sys.version_info >= (3, 12):
+            # It begins before its request goes on: an answer made without waiting needs no turn of the loop.
+            task = asyncio.Task(work, eager_start=True)
+        else:
+            task = asyncio.create_task(work)
+        if not task.done():
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
 
 
-_CRASHED: Final = Outcome(HandlerCrashedError.status_code, declared_bytes(HandlerCrashedError().body()))
+async def _settle(stop: Stop) -> None:
+    """A cancellation that the handler did not wait for is still on its way; it must not hit what follows."""
+    try:
+        await asyncio.sleep(0)
+    except asyncio.CancelledError:
+        if stop.from_outside:
+            raise
+    stop.take_back()
 
 
-def _why_cut(work: Work) -> str:
+def _lost(work: Work) -> TaskLostError:
     if work.state is State.CANCELLED:
-        return f"the work was cancelled: {work.cancel_reason or 'nobody said why'}"
-    return f"the work was cut: {work.cancel_reason or 'its process died'}; ask again with a new attempt"
+        sentence = f"the work was cancelled: {work.cancel_reason or 'nobody said why'}"
+    else:
+        sentence = f"the work was cut: {work.cancel_reason or 'its process died'}; ask again with a new attempt"
+    return TaskLostError(sentence, details={"state": work.state, "reason": work.cancel_reason})

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 from typing import TypeAlias
 
+from executor_sdk.cancelling import Stop
 from executor_sdk.errors import TaskCancelled
 from executor_sdk.executions.presence import Presence
 from executor_sdk.executions.record import Key, State, Work
@@ -23,10 +24,10 @@ class LiveWork:
         "_lapsed",
         "_loop",
         "_observer",
-        "_task",
         "_thread_id",
         "_timer",
         "_waiters",
+        "asked_elsewhere",
         "cancel_reason",
         "cut_as",
         "ended",
@@ -34,7 +35,8 @@ class LiveWork:
         "linger_s",
         "note",
         "progressed",
-        "strikes",
+        "rest",
+        "stop",
         "work_id",
     )
 
@@ -54,27 +56,32 @@ class LiveWork:
         self.cancel_reason: str | None = None
         #: How it ends if it is cut: CANCELLED, or LOST by a drain.
         self.cut_as = State.CANCELLED
-        self.ended = False
-        #: How often this object has cancelled the task that does the work: 0 or 1.
-        self.strikes = 0
+        #: How it ended, once that is written down.
+        self.ended: Work | None = None
+        #: How often other processes have begun to wait for it, at the last look.
+        self.asked_elsewhere = 0
         self.progressed = 0.0
         self.note = ""
+        #: Stops the task that does the work; None before it begins, and once it only writes down the end.
+        self.stop: Stop | None = None
+        #: Done when the threads have returned that the handler left behind; None if it left none.
+        self.rest: asyncio.Future[list[None]] | None = None
         self._lapsed = lapsed
         self._observer = observer
         self._loop = asyncio.get_running_loop()
         self._thread_id = threading.get_ident()
-        self._task: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._waiters: dict[asyncio.Future[Work | None], Key] = {}
-
-    def done_by(self, task: asyncio.Task[None] | None) -> None:
-        """Name the task that does the work and may be cancelled for it; None once it only writes down the end."""
-        self._task = task
 
     @property
     def wanted(self) -> bool:
         """Whether somebody waits for it in this process."""
         return bool(self._waiters)
+
+    @property
+    def busy(self) -> bool:
+        """Whether a thread of its handler still runs."""
+        return self.rest is not None and not self.rest.done()
 
     async def wait(self, key: Key, presence: Presence[Work]) -> Work | None:
         """The ended work, or None once the caller is gone. While anybody waits the work does not lapse."""
@@ -85,7 +92,7 @@ class LiveWork:
             return await presence.wait(waiter)
         finally:
             del self._waiters[waiter]
-            if not self._waiters and not self.ended:
+            if not self._waiters and self.ended is None:
                 self.linger()
 
     def linger(self) -> None:
@@ -95,13 +102,15 @@ class LiveWork:
 
     def dismiss(self, key: Key | None = None) -> None:
         """Send away those who wait on behalf of one ask, or all: they must look again into the ledger."""
+        if key is None:
+            self._stop_timer()
         for waiter, wanted in self._waiters.items():
             if key in {None, wanted} and not waiter.done():
                 waiter.set_result(None)
 
     def finish(self, work: Work) -> None:
         """Give everybody who waits the ended work."""
-        self.ended = True
+        self.ended = work
         self._stop_timer()
         for waiter in self._waiters:
             if not waiter.done():
@@ -139,9 +148,8 @@ class LiveWork:
         return self.cancel_reason is not None
 
     def _strike(self) -> None:
-        if self._task is not None:
-            self.strikes += 1
-            self._task.cancel()
+        if self.stop is not None:
+            self.stop.strike()
 
     def _stop_timer(self) -> None:
         if self._timer is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Final
 
-from executor_sdk.errors import DrainingError, ExecutorError, SaturatedError, TryLater
+from executor_sdk.errors import DrainingError, ExecutorError, HandlerCrashedError, SaturatedError, TryLater
 from executor_sdk.executions.record import Outcome
 from executor_sdk.protocol.canonical import declared_bytes
 from executor_sdk.protocol.plain import Json
@@ -15,6 +15,10 @@ RETRY_AFTER_S: Final = 1
 
 #: Characters of a sentence on the wire: kernels keep 512 of the whole body, people read no more than this.
 MAX_MESSAGE: Final = 2_000
+
+
+#: What is answered where code raised what it should not; the log has more.
+CRASHED: Final = Outcome(HandlerCrashedError.status_code, declared_bytes(HandlerCrashedError().body()))
 
 
 def answered(answer: Json, *, status: int = 200) -> Outcome:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 from enum import StrEnum
 from typing import Final, Literal, TypeAlias
 
 import msgspec
 
-from executor_sdk.protocol.canonical import sorted_bytes
-from executor_sdk.protocol.plain import NotJsonError, parse
+#: What an ask is known by: who asks, the endpoint, and the execution id or the digest of a verify body. Whoever is
+#: somebody else asks for something else, even under the same id.
+Key: TypeAlias = tuple[str, Literal["execute", "verify"], str]
 
-#: What an ask is known by: its endpoint, and the execution id or the digest of a verify body.
-Key: TypeAlias = tuple[Literal["execute", "verify"], str]
+#: What a record takes beside its outcome, in bytes: keys, digests, times, and the places in indexes.
+RECORD_BYTES: Final = 1_024
 
 
 class State(StrEnum):
@@ -41,47 +41,34 @@ class Outcome(msgspec.Struct, frozen=True, gc=False):
     headers: tuple[tuple[bytes, bytes], ...] = ()
 
 
-class Step(msgspec.Struct, frozen=True, gc=False):
-    """Which step of a run is asked for: `key` is equal for all its attempts, `attempt` counts them from 1."""
+class StepAttempt(msgspec.Struct, frozen=True, gc=False):
+    """Which attempt at which step: `key` is equal for all attempts at one step, `attempt` counts from 1."""
 
-    key: str
+    key: bytes
     attempt: int
 
 
 class Ask(msgspec.Struct, frozen=True, gc=False):
-    """One request as the ledger knows it. Copies of it are equal but for a body that a gateway re-encoded."""
+    """One request as the ledger knows it; the body itself is not kept."""
 
     key: Key
-    #: The request body as it came.
-    body: bytes
+    #: Equal for all encodings of the same body.
+    digest: bytes
     #: The step, if later attempts at it may adopt this work and this ask may adopt earlier work.
-    step: Step | None = None
-
-    @property
-    def body_digest(self) -> bytes:
-        """Digest of the body in canonical form: gateways re-encode, and a body so changed is still the same."""
-        try:
-            canonical = sorted_bytes(parse(self.body))
-        except NotJsonError:
-            canonical = self.body
-        return hashlib.sha256(canonical).digest()
-
-    def same_request(self, other: Ask) -> bool:
-        """Whether both bodies say the same; nearly always they are the same bytes, and nothing is computed."""
-        return self.body == other.body or self.body_digest == other.body_digest
+    step: StepAttempt | None = None
+    #: The caller says that it wants no earlier attempt's work, because another executor turned that down.
+    wants_new_work: bool = False
 
 
-class Work(msgspec.Struct, frozen=True, gc=False):
-    """What is done once for every ask that wants it. Times in epoch milliseconds."""
+class Work(msgspec.Struct, gc=False):
+    """What is done once for every ask that wants it. Times in epoch milliseconds. A ledger's own row: read it only."""
 
     work_id: str
     #: The step it was opened for; None: it is never adopted.
-    step: Step | None
+    step: StepAttempt | None
     state: State
     #: The incarnation of the process that runs it.
     owner: str
-    #: Until when somebody outside the owner's process wants it.
-    wanted_until_ms: int
     opened_ms: int
     started_ms: int | None = None
     ended_ms: int | None = None
@@ -91,25 +78,31 @@ class Work(msgspec.Struct, frozen=True, gc=False):
     #: 0 to 1, with the handler's note.
     progress: float = 0.0
     note: str = ""
-    #: Whether an answer went out whole to somebody: from then on no later attempt adopts it.
+    #: Whether an answer went out whole to a caller that was still there.
     sent: bool = False
+    #: Whether its candidate was judged, and not passed: from then on no later attempt adopts it.
+    turned_down: bool = False
+    #: Whether a thread of its handler still runs, although the work has ended: nothing new starts for its step.
+    busy: bool = False
 
     @property
     def ended(self) -> bool:
         """Whether the state is final."""
         return self.state in FINAL
 
-    def adoptable_by(self, step: Step) -> bool:
+    def adoptable_by(self, step: StepAttempt) -> bool:
         """Whether an ask for a later attempt at the same step may have this work instead of new work.
 
-        It may while the work runs, or while its answer never left whole. A failure that the kernel would try again
-        is not handed on: the new attempt is that other try.
+        While it runs; and a success until somebody says no: an answer that was heard is not an answer that counted. Of
+        failures a refusal that nobody has heard is handed on; for any other the new attempt is the other try.
         """
         if self.step is None or self.step.key != step.key or step.attempt <= self.step.attempt:
             return False
-        if not self.ended:
-            return True
-        return not self.sent and self.outcome is not None and self.outcome.status < 500
+        if self.state is State.ANSWERED:
+            return not self.turned_down
+        if self.ended:
+            return not self.sent and self.outcome is not None and self.outcome.status < 500
+        return True
 
     def opens_anew(self, key: Key, *, adopted: bool) -> bool:
         """Whether the ask known by `key`, which belongs to this work, may have new work when it comes again.
@@ -117,15 +110,29 @@ class Work(msgspec.Struct, frozen=True, gc=False):
         An execution id has one start at most: cut work is done again only for those who never had a start of their
         own. Verifying has no ids and is pure: once its answer went out, the same body is a new question.
         """
-        verifies = key[0] == "verify"
+        verifies = key[1] == "verify"
         if self.state in CUT:
             return adopted or verifies or self.started_ms is None
         return verifies and self.ended and self.sent
 
+    @property
+    def size_bytes(self) -> int:
+        """What the record takes."""
+        return RECORD_BYTES + (0 if self.outcome is None else len(self.outcome.body))
+
 
 class Keep(msgspec.Struct, frozen=True, gc=False):
-    """How much finished work a ledger keeps: whichever bound is met first."""
+    """How much finished work a ledger keeps: it forgets the oldest beyond a bound, but nothing before its time."""
 
     count: int
     total_bytes: int
     age_ms: int
+    #: No record is forgotten before it has been there this long; one whose answer nobody has heard, this long.
+    least_ms: int = 0
+    unheard_ms: int = 0
+    #: What must be kept takes at most so many bytes; beyond, no new work is opened.
+    full_bytes: int = 2**62
+
+    def protects(self, work: Work, now_ms: int) -> bool:
+        """Whether ended `work` may not be forgotten yet, however much there is."""
+        return now_ms - (work.ended_ms or 0) < (self.least_ms if work.sent else self.unheard_ms)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -10,41 +9,54 @@ from typing import Any, Final
 
 import orjson
 
-from executor_sdk.errors import BodyDiffersError, TaskLostError
-from executor_sdk.executions.record import Ask, Keep, Key, Outcome, State, Step, Work
-from executor_sdk.executions.sqlite_writer import SqliteWriter
+from executor_sdk.errors import BodyDiffersError, SaturatedError, TaskLostError
+from executor_sdk.executions.ledger import LedgerError, StepBusyError
+from executor_sdk.executions.record import RECORD_BYTES, Ask, Keep, Key, Outcome, State, StepAttempt, Work
+from executor_sdk.sqlite.connection import Connection, Row, open_file
+from executor_sdk.sqlite.owners import Owner, is_alive
+from executor_sdk.sqlite.statements import load_sql
+from executor_sdk.sqlite.writer import Writer
 
-#: One script for each version; a file is brought forward by those it has not had.
-MIGRATIONS: Final = (
-    """
-    CREATE TABLE works (
-        seq INTEGER PRIMARY KEY AUTOINCREMENT, work_id TEXT NOT NULL UNIQUE, step_key TEXT, attempt INTEGER,
-        state TEXT NOT NULL, owner TEXT NOT NULL, wanted_until_ms INTEGER NOT NULL, opened_ms INTEGER NOT NULL,
-        started_ms INTEGER, ended_ms INTEGER, status INTEGER, body BLOB, headers BLOB, cancel_reason TEXT,
-        progress REAL NOT NULL DEFAULT 0, note TEXT NOT NULL DEFAULT '', sent INTEGER NOT NULL DEFAULT 0
-    );
-    CREATE INDEX works_by_step ON works (step_key, seq) WHERE step_key IS NOT NULL;
-    CREATE INDEX works_unfinished ON works (owner) WHERE ended_ms IS NULL;
-    CREATE INDEX works_finished ON works (ended_ms, seq) WHERE ended_ms IS NOT NULL;
-    CREATE TABLE asks (
-        kind TEXT NOT NULL, name TEXT NOT NULL, body_digest BLOB NOT NULL, work_id TEXT NOT NULL,
-        adopted INTEGER NOT NULL, withdrawn TEXT, PRIMARY KEY (kind, name)
-    ) WITHOUT ROWID;
-    CREATE INDEX asks_by_work ON asks (work_id);
-    CREATE TABLE owners (owner TEXT PRIMARY KEY, heard_ms INTEGER NOT NULL) WITHOUT ROWID;
-    """,
-)
+#: How long another process may hold the file before we give up, in seconds.
+BUSY_S: Final = 5.0
 
-_OF_KEY = "SELECT works.* FROM works JOIN asks USING (work_id) WHERE kind = ? AND name = ?"
+SQL: Final = load_sql("executor_sdk.executions", "sql")
 
 
 class SqliteLedger:
-    """A ledger of three tables. The rules are in the records; the statements only find and write."""
+    """A ledger of three tables. The rules are in the records; the statements only find and write.
+
+    A process is alive as long as it holds the lock on a file of its own in the folder `<path>.owners`.
+    """
 
     shared = True
 
-    def __init__(self, path: Path) -> None:
-        self._writer = SqliteWriter(path, MIGRATIONS)
+    def __init__(self, path: Path | str) -> None:
+        self._path = Path(path).absolute()
+        self._owners = self._path.with_name(f"{self._path.name}.owners")
+        self._owner: Owner | None = None
+        self._writer = Writer(self._open, error=LedgerError, saturated=SaturatedError, name="ledger")
+        self._open_failure: str | None = None
+
+    @property
+    def owner(self) -> str:
+        """See the port; alive from the first time it is asked."""
+        if self._owner is None:
+            try:
+                self._owner = Owner(self._owners)
+            except OSError as error:
+                raise LedgerError(f"{self._owners} cannot be used for the locks of processes: {error}") from error
+        return self._owner.id
+
+    @property
+    def failure(self) -> str | None:
+        """See the port."""
+        return self._writer.fault or self._open_failure
+
+    async def prepare(self) -> None:
+        """See the port."""
+        _ = self.owner
+        await self._writer.run(lambda sql: sql.run("load_work", work_id=""))
 
     async def join(self, ask: Ask) -> Work | None:
         """See the port."""
@@ -58,218 +70,253 @@ class SqliteLedger:
         """See the port."""
         return await self._writer.run(partial(_find, key=key))
 
-    async def start(self, work_id: str, owner: str, now_ms: int) -> bool:
+    async def start(self, work_id: str, now_ms: int) -> bool:
         """See the port."""
-        statement = """
-            UPDATE works SET state = 'RUNNING', started_ms = ?
-            WHERE work_id = ? AND owner = ? AND state = 'QUEUED' AND cancel_reason IS NULL
-        """
-        return await self._writer.run(lambda sql: sql.execute(statement, (now_ms, work_id, owner)).rowcount == 1)
+        owner = self.owner
+        rows = await self._writer.run(lambda sql: sql.run("start_work", work_id=work_id, owner=owner, now_ms=now_ms))
+        return bool(rows)
 
     async def end(
-        self, work_id: str, owner: str, state: State, outcome: Outcome | None, now_ms: int, *, reason: str | None = None
+        self,
+        work_id: str,
+        state: State,
+        outcome: Outcome | None,
+        now_ms: int,
+        *,
+        reason: str | None = None,
+        busy: bool = False,
     ) -> Work | None:
         """See the port."""
+        values = {
+            "work_id": work_id,
+            "owner": self.owner,
+            "state": state.value,
+            "now_ms": now_ms,
+            "reason": reason,
+            "busy": busy,
+            "size_bytes": RECORD_BYTES + (0 if outcome is None else len(outcome.body)),
+            **_outcome_values(outcome),
+        }
 
-        def write(sql: sqlite3.Connection) -> Work | None:
-            sql.execute(
-                """
-                UPDATE works SET state = ?, ended_ms = ?, cancel_reason = coalesce(cancel_reason, ?),
-                    status = ?, body = ?, headers = ?
-                WHERE work_id = ? AND owner = ? AND ended_ms IS NULL
-                """,
-                (state, now_ms, reason, *_outcome_columns(outcome), work_id, owner),
-            )
-            return _work(sql.execute("SELECT * FROM works WHERE work_id = ?", (work_id,)).fetchone())
+        def write(sql: Connection) -> Work | None:
+            sql.run("end_work", **values)
+            return _one(sql.run("load_work", work_id=work_id))
 
         return await self._writer.run(write)
+
+    async def rest(self, work_id: str) -> None:
+        """See the port."""
+        await self._writer.run(lambda sql: sql.run("rest_work", work_id=work_id))
 
     async def answered(self, key: Key, now_ms: int) -> None:
         """See the port."""
-        statement = """
-            UPDATE works SET sent = 1 WHERE work_id = (SELECT work_id FROM asks WHERE kind = ? AND name = ?)
-        """
-        await self._writer.run(lambda sql: sql.execute(statement, key))
+        await self._writer.run(lambda sql: sql.run("answer_ask", **_named(key)))
 
-    async def want(self, key: Key, until_ms: int) -> Work | None:
+    async def turn_down(self, key: Key) -> None:
         """See the port."""
-
-        def write(sql: sqlite3.Connection) -> Work | None:
-            sql.execute(
-                """
-                UPDATE works SET wanted_until_ms = max(wanted_until_ms, ?)
-                WHERE ended_ms IS NULL AND work_id = (SELECT work_id FROM asks WHERE kind = ? AND name = ?)
-                """,
-                (until_ms, *key),
-            )
-            return _find(sql, key)
-
-        return await self._writer.run(write)
+        await self._writer.run(lambda sql: sql.run("turn_down", **_named(key)))
 
     async def withdraw(self, key: Key, reason: str) -> Work | None:
         """See the port."""
         return await self._writer.run(partial(_withdraw, key=key, reason=reason))
 
-    async def beat(self, owner: str, seen: Mapping[str, tuple[float, str]], now_ms: int) -> Sequence[Work]:
+    async def wait_for(self, work_id: str) -> None:
+        """See the port."""
+        owner = self.owner
+
+        def write(sql: Connection) -> None:
+            sql.run("add_wait", work_id=work_id, owner=owner)
+            sql.run("count_wait", work_id=work_id)
+
+        await self._writer.run(write)
+
+    async def leave(self, work_id: str) -> None:
+        """See the port."""
+        owner = self.owner
+        await self._writer.run(lambda sql: sql.run("remove_wait", work_id=work_id, owner=owner))
+
+    async def waiting_elsewhere(self, work_id: str) -> tuple[bool, int]:
         """See the port."""
 
-        def write(sql: sqlite3.Connection) -> list[Work]:
-            sql.execute("INSERT OR REPLACE INTO owners VALUES (?, ?)", (owner, now_ms))
-            sql.executemany(
-                "UPDATE works SET progress = ?, note = ? WHERE work_id = ? AND ended_ms IS NULL",
-                [(progress, note, work_id) for work_id, (progress, note) in seen.items()],
-            )
-            return _works(sql.execute("SELECT * FROM works WHERE owner = ? AND ended_ms IS NULL", (owner,)))
+        def read(sql: Connection) -> tuple[list[Row], list[Row]]:
+            return sql.run("load_waits", work_id=work_id), sql.run("load_asked_elsewhere", work_id=work_id)
+
+        waits, asked = await self._writer.run(read)
+        return any(is_alive(self._owners, owner) for (owner,) in waits), asked[0][0] if asked else 0
+
+    async def report(self, seen: Mapping[str, tuple[float, str]]) -> Sequence[Work]:
+        """See the port."""
+        owner = self.owner
+
+        def write(sql: Connection) -> list[Work]:
+            for work_id, (progress, note) in seen.items():
+                sql.run("report_progress", work_id=work_id, owner=owner, progress=progress, note=_storable(note))
+            return [_work(row) for row in sql.run("load_cancelled", owner=owner)]
 
         return await self._writer.run(write)
 
-    async def bury(self, silent_since_ms: int, now_ms: int) -> int:
+    async def bury(self, now_ms: int) -> int:
         """See the port."""
+        rows = await self._writer.run(lambda sql: sql.run("unfinished_owners"))
+        dead = [owner for (owner,) in rows if not is_alive(self._owners, owner)]
 
-        def write(sql: sqlite3.Connection) -> int:
-            buried = sql.execute(
-                """
-                UPDATE works SET state = 'LOST', ended_ms = ?
-                WHERE ended_ms IS NULL AND coalesce(
-                    (SELECT heard_ms FROM owners WHERE owners.owner = works.owner), opened_ms) < ?
-                """,
-                (now_ms, silent_since_ms),
-            ).rowcount
-            sql.execute("DELETE FROM owners WHERE heard_ms < ?", (silent_since_ms,))
+        def write(sql: Connection) -> int:
+            buried = 0
+            for owner in dead:
+                buried += len(sql.run("bury_works", owner=owner, now_ms=now_ms, size_bytes=RECORD_BYTES))
+                sql.run("bury_threads", owner=owner)
+                sql.run("bury_waits", owner=owner)
             return buried
 
-        return await self._writer.run(write)
+        return await self._writer.run(write) if dead else 0
 
     async def page(self, after: str, limit: int) -> Sequence[Work]:
         """See the port."""
-        statement = """
-            SELECT * FROM works WHERE seq > coalesce((SELECT seq FROM works WHERE work_id = ?), 0) ORDER BY seq LIMIT ?
-        """
-        return await self._writer.run(lambda sql: _works(sql.execute(statement, (after, limit))))
+        rows = await self._writer.run(lambda sql: sql.run("load_page", after=after, limit=limit))
+        return [_work(row) for row in rows]
 
-    async def prune(self, keep: Keep, now_ms: int) -> int:
+    async def make_room(self, keep: Keep, now_ms: int) -> bool:
         """See the port."""
-        return await self._writer.run(partial(_prune, keep=keep, now_ms=now_ms))
+        return await self._writer.run(partial(_make_room, keep=keep, now_ms=now_ms))
 
     async def close(self) -> None:
         """See the port."""
-        await self._writer.close()
+        await self._writer.aclose()
+        if self._owner is not None:
+            self._owner.close()
+
+    def _open(self) -> Connection:
+        """Called in the writer's thread, again after the file was lost."""
+        try:
+            connection = open_file(self._path, SQL, error=LedgerError, busy_timeout_s=BUSY_S)
+        except LedgerError as error:
+            self._open_failure = error.message
+            raise
+        self._open_failure = None
+        return connection
 
 
-def _join(sql: sqlite3.Connection, ask: Ask) -> Work | None:
-    row = sql.execute("SELECT * FROM asks WHERE kind = ? AND name = ?", ask.key).fetchone()
-    if row is None:
-        return _adopt(sql, ask, ask.step)
-    if row["body_digest"] != ask.body_digest:
+def _join(sql: Connection, ask: Ask) -> Work | None:
+    rows = sql.run("load_ask", **_named(ask.key))
+    if not rows:
+        return None if ask.step is None else _adopt(sql, ask, ask.step)
+    digest, work_id, adopted, withdrawn = rows[0]
+    if digest is not None and digest != ask.digest:
         raise BodyDiffersError
-    if row["withdrawn"] is not None:
-        raise TaskLostError(f"this execution was cancelled: {row['withdrawn']}")
-    work = _find(sql, ask.key)
-    return None if work is None or work.opens_anew(ask.key, adopted=bool(row["adopted"])) else work
+    if withdrawn is not None:
+        raise TaskLostError(f"this execution was cancelled: {withdrawn}")
+    work = _one(sql.run("load_work", work_id=work_id))
+    if work is None or not work.opens_anew(ask.key, adopted=bool(adopted)):
+        return work
+    if work.busy:
+        raise StepBusyError(work)
+    return None
 
 
-def _adopt(sql: sqlite3.Connection, ask: Ask, step: Step | None) -> Work | None:
-    if step is None:
+def _adopt(sql: Connection, ask: Ask, step: StepAttempt) -> Work | None:
+    work = _one(sql.run("load_latest_of_step", step_key=step.key))
+    if work is None:
         return None
-    latest = "SELECT * FROM works WHERE step_key = ? ORDER BY seq DESC LIMIT 1"
-    work = _work(sql.execute(latest, (step.key,)).fetchone())
-    if work is None or not work.adoptable_by(step):
-        return None
-    _attach(sql, ask, work.work_id, adopted=True)
-    return work
+    if not ask.wants_new_work and work.adoptable_by(step):
+        _attach(sql, ask, work.work_id, adopted=True)
+        return work
+    if work.busy:
+        raise StepBusyError(work)
+    return None
 
 
-def _open(sql: sqlite3.Connection, ask: Ask, new: Work) -> tuple[bool, Work]:
+def _open(sql: Connection, ask: Ask, new: Work) -> tuple[bool, Work]:
     if (known := _join(sql, ask)) is not None:
         return False, known
-    sql.execute(
-        """
-        INSERT INTO works (work_id, step_key, attempt, state, owner, wanted_until_ms, opened_ms)
-        VALUES (?, ?, ?, ?, ?, ?, ?)
-        """,
-        (
-            new.work_id,
-            new.step and new.step.key,
-            new.step and new.step.attempt,
-            new.state,
-            new.owner,
-            new.wanted_until_ms,
-            new.opened_ms,
-        ),
+    sql.run(
+        "insert_work",
+        work_id=new.work_id,
+        step_key=new.step and new.step.key,
+        attempt=new.step and new.step.attempt,
+        state=new.state.value,
+        owner=new.owner,
+        opened_ms=new.opened_ms,
+        started_ms=new.started_ms,
     )
     _attach(sql, ask, new.work_id, adopted=False)
     return True, new
 
 
-def _attach(sql: sqlite3.Connection, ask: Ask, work_id: str, *, adopted: bool) -> None:
-    sql.execute(
-        "INSERT OR REPLACE INTO asks (kind, name, body_digest, work_id, adopted) VALUES (?, ?, ?, ?, ?)",
-        (*ask.key, ask.body_digest, work_id, adopted),
-    )
+def _attach(sql: Connection, ask: Ask, work_id: str, *, adopted: bool) -> None:
+    sql.run("put_ask", **_named(ask.key), body_digest=ask.digest, work_id=work_id, adopted=adopted)
 
 
-def _find(sql: sqlite3.Connection, key: Key) -> Work | None:
-    return _work(sql.execute(_OF_KEY, key).fetchone())
+def _find(sql: Connection, key: Key) -> Work | None:
+    return _one(sql.run("load_work_of_ask", **_named(key)))
 
 
-def _withdraw(sql: sqlite3.Connection, key: Key, reason: str) -> Work | None:
+def _withdraw(sql: Connection, key: Key, reason: str) -> Work | None:
     work = _find(sql, key)
     if work is None or work.ended:
         return work
-    sql.execute("UPDATE asks SET withdrawn = coalesce(withdrawn, ?) WHERE kind = ? AND name = ?", (reason, *key))
-    sql.execute(
-        """
-        UPDATE works SET cancel_reason = coalesce(cancel_reason, ?)
-        WHERE work_id = ? AND NOT EXISTS (SELECT 1 FROM asks WHERE work_id = works.work_id AND withdrawn IS NULL)
-        """,
-        (reason, work.work_id),
-    )
+    sql.run("withdraw_ask", **_named(key), reason=_storable(reason))
+    sql.run("cancel_unwanted", work_id=work.work_id, reason=_storable(reason))
     return _find(sql, key)
 
 
-def _prune(sql: sqlite3.Connection, keep: Keep, now_ms: int) -> int:
-    beyond = """
-        SELECT work_id FROM (
-            SELECT work_id, ended_ms, row_number() OVER newest AS place,
-                sum(coalesce(length(body), 0)) OVER newest AS bytes
-            FROM works WHERE ended_ms IS NOT NULL WINDOW newest AS (ORDER BY ended_ms DESC, seq DESC)
-        ) WHERE place > ? OR bytes > ? OR ended_ms < ?
-    """
-    gone = [(row["work_id"],) for row in sql.execute(beyond, (keep.count, keep.total_bytes, now_ms - keep.age_ms))]
-    sql.executemany("DELETE FROM asks WHERE work_id = ?", gone)
-    sql.executemany("DELETE FROM works WHERE work_id = ?", gone)
-    return len(gone)
+def _make_room(sql: Connection, keep: Keep, now_ms: int) -> bool:
+    beyond = sql.run(
+        "forgettable",
+        count=keep.count,
+        total_bytes=keep.total_bytes,
+        oldest_ms=now_ms - keep.age_ms,
+        heard_before_ms=now_ms - keep.least_ms,
+        unheard_before_ms=now_ms - keep.unheard_ms,
+    )
+    for (work_id,) in beyond:
+        sql.run("forget_asks", work_id=work_id)
+        sql.run("forget_work", work_id=work_id)
+    ((kept_bytes,),) = sql.run("kept_bytes")
+    return bool(kept_bytes < keep.full_bytes)
 
 
-def _works(rows: sqlite3.Cursor) -> list[Work]:
-    return [work for row in rows if (work := _work(row)) is not None]
+def _named(key: Key) -> dict[str, str]:
+    caller, kind, name = key
+    return {"caller": caller, "kind": kind, "name": name}
 
 
-def _work(row: sqlite3.Row | None) -> Work | None:
-    if row is None:
-        return None
+def _storable(text: str) -> str:
+    """`text` as a file can hold it: half of a surrogate pair, which an author may have cut in two, becomes a mark."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _one(rows: list[Row]) -> Work | None:
+    return _work(rows[0]) if rows else None
+
+
+def _work(row: Row) -> Work:
+    (
+        work_id, step_key, attempt, state, owner, opened_ms, started_ms, ended_ms, status, body, headers, cancel_reason,
+        progress, note, sent, turned_down, busy,
+    ) = row  # fmt: skip
     return Work(
-        work_id=row["work_id"],
-        step=None if row["step_key"] is None else Step(row["step_key"], row["attempt"]),
-        state=State(row["state"]),
-        owner=row["owner"],
-        wanted_until_ms=row["wanted_until_ms"],
-        opened_ms=row["opened_ms"],
-        started_ms=row["started_ms"],
-        ended_ms=row["ended_ms"],
-        outcome=None if row["status"] is None else Outcome(row["status"], row["body"], _headers(row["headers"])),
-        cancel_reason=row["cancel_reason"],
-        progress=row["progress"],
-        note=row["note"],
-        sent=bool(row["sent"]),
+        work_id=work_id,
+        step=None if step_key is None else StepAttempt(step_key, attempt),
+        state=State(state),
+        owner=owner,
+        opened_ms=opened_ms,
+        started_ms=started_ms,
+        ended_ms=ended_ms,
+        outcome=None if status is None else Outcome(status, body, _headers(headers)),
+        cancel_reason=cancel_reason,
+        progress=progress,
+        note=note,
+        sent=bool(sent),
+        turned_down=bool(turned_down),
+        busy=bool(busy),
     )
 
 
-def _outcome_columns(outcome: Outcome | None) -> tuple[Any, Any, Any]:
+def _outcome_values(outcome: Outcome | None) -> dict[str, Any]:
     if outcome is None:
-        return None, None, None
+        return {"status": None, "body": None, "headers": None}
     headers = orjson.dumps([[name.decode("latin-1"), value.decode("latin-1")] for name, value in outcome.headers])
-    return outcome.status, outcome.body, headers
+    return {"status": outcome.status, "body": outcome.body, "headers": headers}
 
 
 def _headers(stored: bytes) -> tuple[tuple[bytes, bytes], ...]:

@@ -36,8 +36,16 @@ class Judging:
         Raises:
             SaturatedError: too many wait already.
         """
-        if not is_costly(schema, size_bytes):
-            return check()
+        return await self.beside(check) if is_costly(schema, size_bytes) else check()
+
+    async def beside(self, check: Callable[[], T]) -> T:
+        """What `check` returns, which takes long whatever the schema.
+
+        Raises:
+            SaturatedError: too many wait already.
+        """
         if self.waiting >= self._max_waiting:
-            raise SaturatedError(f"{self._max_waiting} costly schemas wait to be checked; ask again later")
+            raise SaturatedError(
+                f"{self._max_waiting} large bodies or costly schemas wait to be checked; ask again later"
+            )
         return await to_thread.run_sync(check, limiter=self._limiter)

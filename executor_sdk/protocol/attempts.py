@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from executor_sdk.protocol.wire import ExecuteRequest
+from executor_sdk.protocol.incoming import ExecuteRequest
 
 
 def attempt_of(request: ExecuteRequest) -> tuple[str, int | None]:

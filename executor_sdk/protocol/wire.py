@@ -17,7 +17,15 @@ T = TypeVar("T")
 
 
 class WireError(ValueError):
-    """Plain JSON does not have the shape of the view; the message says what was expected and ends with the path."""
+    """JSON does not have the shape of the view: what is wrong, where, and which field is missing (None: none is)."""
+
+    def __init__(self, complaint: str) -> None:
+        super().__init__(complaint)
+        self.sentence, _, place = complaint.partition(" - at ")
+        #: As `$.task_contract.budget`; `$` is the whole.
+        self.path = place.strip("`") or "$"
+        _, is_missing, field = self.sentence.partition("missing required field ")
+        self.missing = field.strip("`") if is_missing else None
 
 
 class EvidenceRef(msgspec.Struct, frozen=True):
@@ -47,46 +55,12 @@ class PolicyBinding(msgspec.Struct, frozen=True):
     policy_params: Any = None
 
 
-class ExecuteRequest(msgspec.Struct, frozen=True):
-    """The body of `POST /execute`. `stage` is any string: kernels say EXPLORE, DECIDE or DIVERGE_MODE, documents
-    explore, verify or finalize."""
-
-    task_id: str
-    execution_id: str
-    task_type: str
-    inputs: Any
-    task_contract: dict[str, Any]
-    profile: str = "default"
-    stage: str = "EXPLORE"
-    attempt_id: str | None = None
-    seed_bundle: dict[str, Any] | None = None
-
-
 class ExecuteAnswer(msgspec.Struct, frozen=True):
     """The body of a 200 from `POST /execute`."""
 
     candidate_output: Any
     evidence_inline: list[InlineEvidence]
     evidence_refs: list[EvidenceRef]
-
-
-class CandidateView(msgspec.Struct, frozen=True):
-    """A proposed output with its evidence, as `POST /verify` carries it."""
-
-    candidate_id: str
-    execution_id: str
-    output: Any
-    output_ref: EvidenceRef | None = None
-    evidence_inline: list[InlineEvidence] = []
-    evidence_refs: list[EvidenceRef] = []
-
-
-class VerifyRequest(msgspec.Struct, frozen=True):
-    """The body of `POST /verify`."""
-
-    candidate: CandidateView
-    output_schema: Any
-    policy: PolicyBinding
 
 
 VerificationStatus = Literal["passed", "failed", "inconclusive"]

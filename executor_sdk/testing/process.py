@@ -19,7 +19,10 @@ from executor_sdk.client.answer import Answer
 from executor_sdk.client.executor_client import ExecutorClient
 from executor_sdk.client.pool import pooled_http
 from executor_sdk.errors import DefinitionError, TaskCancelled, TaskLostError
+from executor_sdk.executions.memory import MemoryLedger
+from executor_sdk.executions.record import Key
 from executor_sdk.executor import Executor
+from executor_sdk.protocol.canonical import declared_bytes
 from executor_sdk.protocol.plain import Json, parse
 from executor_sdk.protocol.requests import (
     EXPIRY_AFTER_MS,
@@ -97,8 +100,8 @@ def in_process(
     artifacts = MemoryArtifacts()
     cancels: dict[str, float] = {}
 
-    def cancel(key: tuple[str, str], fraction: float, note: str) -> str | None:
-        return "the test cancels here" if fraction >= cancels.get(key[1], 2.0) else None
+    def cancel(key: Key, fraction: float, note: str) -> str | None:
+        return "the test cancels here" if fraction >= cancels.get(key[2], 2.0) else None
 
     kept = {"ledger": None, "artifacts_dir": None, "drain_s": DRAIN_S}
     app = executor.application(
@@ -107,6 +110,7 @@ def in_process(
         fetcher=Files(dict(files or {}), artifacts),
         overrides=overrides,
         observer=cancel,
+        ledger=None if options.get("ledger") else MemoryLedger(),
     )
     http = pooled_http(httpx2.ASGITransport(app))
     with start_blocking_portal() as portal, portal.wrap_async_context_manager(running(app)):
@@ -230,7 +234,7 @@ class InProcess:
             raise
         answered = view(body, ExecuteAnswer)
         handler = self._executor.registry.find(request["task_type"], request["profile"])
-        output = handler.output_shape.read(answered.candidate_output)
+        output = handler.output_shape.read(declared_bytes(answered.candidate_output))
         return Done(output, answered.evidence_inline, answered.evidence_refs, body, request)
 
     @staticmethod

@@ -6,23 +6,20 @@ import time
 from collections.abc import Mapping
 
 from executor_sdk.artifacts.memory import MemoryArtifacts
-from executor_sdk.artifacts.store import artifact_uri
+from executor_sdk.authoring.ports import Ports
 from executor_sdk.authoring.task import Task
 from executor_sdk.errors import TaskCancelled
-from executor_sdk.protocol.digests import content_digest, evidence_ref
+from executor_sdk.protocol.incoming import ExecuteRequest
 from executor_sdk.protocol.plain import Json
 from executor_sdk.protocol.requests import EXPIRY_AFTER_MS, execute_request, sample_contract
-from executor_sdk.protocol.wire import ExecuteRequest, view
 from executor_sdk.testing.files import Files
 
 
-class RecordingPorts(Files):
-    """Ports that keep what a handler does with them."""
+class RecordingPulse:
+    """Keeps what a handler reports; the work is no longer wanted from the fraction on that was named."""
 
-    def __init__(self, files: Mapping[str, bytes], artifacts: MemoryArtifacts, cancel_at: float | None) -> None:
-        super().__init__(files, artifacts)
+    def __init__(self, cancel_at: float | None) -> None:
         self.reported: list[tuple[float, str]] = []
-        self._artifacts = artifacts
         self._cancel_at = cancel_at
         self._cancelled = False
 
@@ -36,12 +33,6 @@ class RecordingPorts(Files):
     def cancelled(self) -> bool:
         """Whether that fraction was reached."""
         return self._cancelled
-
-    def store_artifact(self, data: bytes, mime: str) -> dict[str, Json]:
-        """Keep `data`."""
-        self._artifacts.write(data)
-        uri = artifact_uri(content_digest(data))
-        return evidence_ref(data, uri=uri, mime=mime, created_at=_now_ms(), producer="test")
 
 
 def a_task(
@@ -59,8 +50,11 @@ def a_task(
         task_id="run-test-agent-1", task_type=task_type, inputs=given, expiry_ms=_now_ms() + EXPIRY_AFTER_MS
     )
     body = {**execute_request(contract, execution_id="exec-p-test"), **request}
-    ports = RecordingPorts(dict(files or {}), MemoryArtifacts(), cancel_at)
-    return Task(view(body, ExecuteRequest), ports, step_key="step-test", deadline_ms=_now_ms() + int(timeout_s * 1000))
+    ports = Ports(
+        RecordingPulse(cancel_at), Files(dict(files or {}), MemoryArtifacts()), producer="test", clock=_now_ms
+    )
+    deadline_ms = _now_ms() + int(timeout_s * 1000)
+    return Task(ExecuteRequest.of(body), ports, step_digest=b"step-test", deadline_ms=deadline_ms)
 
 
 def _now_ms() -> int:

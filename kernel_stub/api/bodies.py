@@ -73,14 +73,13 @@ class Body:
         try:
             return view(self.json, kind)
         except WireError as error:
-            raise self._unfit(str(error)) from None
+            raise self._unfit(error) from None
 
-    def _unfit(self, complaint: str) -> UnfitBodyError:
-        message, _, path = complaint.partition(" - at ")
-        _, missing, field = message.partition("missing required field ")
-        sentence = f"missing field {field} at {_end_of(self._raw)}" if missing else complaint
-        where = f"$.{field.strip('`')}" if missing else path.strip("`")
-        return UnfitBodyError(_SHAPE + sentence, details=[{"path": where, "message": message}])
+    def _unfit(self, error: WireError) -> UnfitBodyError:
+        sentence, where = str(error), error.path
+        if error.missing is not None:
+            sentence, where = f"missing field `{error.missing}` at {_end_of(self._raw)}", f"$.{error.missing}"
+        return UnfitBodyError(_SHAPE + sentence, details=[{"path": where, "message": error.sentence}])
 
 
 async def read_body(request: Request, *, max_bytes: int, timeout_s: float = BODY_TIMEOUT_S) -> Body:

@@ -11,11 +11,13 @@ import pytest
 
 from executor_sdk.artifacts.memory import MemoryArtifacts
 from executor_sdk.artifacts.store import digest_in
+from executor_sdk.authoring.calling import Surroundings
 from executor_sdk.authoring.task import Task
+from executor_sdk.authoring.threads import Threads
 from executor_sdk.authoring.verdict import Candidate, Verdict
 from executor_sdk.dispatcher import Dispatcher
 from executor_sdk.errors import FetchError, MalformedRequestError, Refuse, UnknownPolicyError, UnknownTaskTypeError
-from executor_sdk.executions.executions import Answer, Executions, How
+from executor_sdk.executions.executions import Bounds, Executions, How, Reply
 from executor_sdk.executions.memory import MemoryLedger
 from executor_sdk.executions.record import Keep
 from executor_sdk.executor import Executor
@@ -51,8 +53,9 @@ class House:
         keep = Keep(count=100, total_bytes=100_000, age_ms=1_000_000)
         self.dispatcher = Dispatcher(
             executor.registry,
-            Executions(MemoryLedger(), slots=4, queue=4, keep=keep),
+            Executions(MemoryLedger(), bounds=Bounds(4, 4), keep=keep),
             executor.settings,
+            Surroundings(Threads(4)),
             artifacts=self.artifacts,
             fetcher=NoFetcher(),
         )
@@ -78,7 +81,7 @@ class House:
         return verdict
 
 
-def opened(answer: Answer | None) -> tuple[int, Json]:
+def opened(answer: Reply | None) -> tuple[int, Json]:
     """Status and plain body."""
     assert answer is not None
     return answer.outcome.status, orjson.loads(answer.outcome.body)
@@ -184,10 +187,8 @@ async def test_an_output_that_a_kernel_would_refuse_names_rule_and_place() -> No
 async def test_pure_refusals_never_reach_the_ledger() -> None:
     """The same id may come again with a body that is right."""
     house = House(make_executor())
-    with pytest.raises(UnknownTaskTypeError):
-        await house.execute(make_body(task_type="other"))
-    with pytest.raises(MalformedRequestError):
-        await house.execute(b'{"execution_id": "exec-p-hello-1"}')
+    assert (await house.execute(make_body(task_type="other")))[0] == UnknownTaskTypeError.status_code
+    assert (await house.execute(b'{"execution_id": "exec-p-hello-1"}'))[0] == MalformedRequestError.status_code
 
     status, _ = await house.execute(make_body())
 
@@ -212,9 +213,10 @@ async def test_a_schema_that_no_output_can_be_checked_against_is_refused_before_
     body["task_contract"]["output_schema"] = schema
     house = House(make_executor())
 
-    with pytest.raises(MalformedRequestError, match=reason):
-        await house.execute(orjson.dumps(body))
+    status, answer = await house.execute(orjson.dumps(body))
 
+    assert status == MalformedRequestError.status_code
+    assert reason in answer["error"]["message"]
     assert (await house.execute(make_body("never")))[0] == 200
 
 
@@ -232,8 +234,11 @@ async def test_the_policy_alone_judges_without_a_verifier() -> None:
 
 async def test_an_unknown_binding_is_refused() -> None:
     """With the sentence kernels know."""
-    with pytest.raises(UnknownPolicyError, match="policy binding invalid"):
-        await House(make_executor()).verify(make_verify_body(policy_hash="0" * 64))
+    house = House(make_executor())
+    status, answer = opened(await house.dispatcher.verify(make_verify_body(policy_hash="0" * 64)))
+
+    assert (status, answer["error"]["code"]) == (UnknownPolicyError.status_code, UnknownPolicyError.code)
+    assert "policy binding invalid" in answer["error"]["message"]
 
 
 @pytest.mark.parametrize(
@@ -290,7 +295,7 @@ async def test_verifying_is_single_flight_by_body() -> None:
         await go_on.wait()
         return Verdict.passed()
 
-    house, answers = make_verifying(judge), list[Answer | None]()
+    house, answers = make_verifying(judge), list[Reply | None]()
 
     async def copy() -> None:
         answers.append(await house.dispatcher.verify(make_verify_body()))

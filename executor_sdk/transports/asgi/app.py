@@ -4,57 +4,72 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from typing import Final
 
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from executor_sdk.dispatcher import Dispatcher
+from executor_sdk.executions.executions import Reply
+from executor_sdk.executions.presence import Presence
+from executor_sdk.executions.record import Work
 from executor_sdk.settings import Settings
 from executor_sdk.transports.asgi.limits import BodyReader
-from executor_sdk.transports.asgi.routes import Call, Report, not_found
+from executor_sdk.transports.asgi.routes import Call, Headers, Report, not_found
+
+#: By this header of `POST /execute` a caller says `true` to new work, because another executor turned the last down.
+NEW_WORK: Final = b"executor-new-work"
 
 
-def build(
-    dispatcher: Dispatcher,
-    settings: Settings,
-    *,
-    started: Callable[[], Awaitable[object]] | None = None,
-    stopped: Callable[[], Awaitable[None]] | None = None,
-) -> ASGIApp:
-    """An application that also works mounted inside another one, whose lifespan never reaches it.
+class Application:
+    """The four endpoints, and a lifespan that opens and drains. Mounted inside another application, whose lifespan
+    never reaches it, it opens with its first request."""
 
-    `started` is called before the first request, and what it raises keeps the server from starting; `stopped` is
-    called after the last work has ended.
-    """
+    def __init__(
+        self, dispatcher: Dispatcher, settings: Settings, *, stopped: Callable[[], Awaitable[None]] | None = None
+    ) -> None:
+        """`stopped` is called after the last work has ended."""
+        self._dispatcher = dispatcher
+        self._stopped = stopped
+        reader = BodyReader(max_bytes=settings.max_body_bytes, timeout_s=settings.body_timeout_s)
+        self._endpoints: dict[str, ASGIApp] = {
+            "/execute": Call(self._execute, reader, dispatcher.answered),
+            "/verify": Call(self._verify, reader, dispatcher.answered),
+            "/health": Report(dispatcher.health),
+            "/capabilities": Report(dispatcher.capabilities),
+        }
+        self._router = Router(
+            routes=[Route(path, endpoint) for path, endpoint in self._endpoints.items()],
+            redirect_slashes=False,
+            default=not_found,
+            lifespan=lambda _: self.lifespan(),
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer as an ASGI application."""
+        # Four fixed paths need no search; what is mounted or unusual goes the long way.
+        is_plain = scope["type"] == "http" and not scope.get("root_path")
+        straight = self._endpoints.get(scope["path"]) if is_plain else None
+        await (straight or self._router)(scope, receive, send)
 
     @asynccontextmanager
-    async def lifespan(app: object) -> AsyncIterator[None]:
+    async def lifespan(self) -> AsyncIterator[None]:
+        """From the start of a server to its end.
+
+        Raises:
+            LedgerError: the ledger cannot be opened; nothing may be served.
+        """
         try:
-            if started is not None:
-                await started()
+            await self._dispatcher.start()
             yield
         finally:
-            await dispatcher.drain()
-            if stopped is not None:
-                await stopped()
+            await self._dispatcher.drain()
+            if self._stopped is not None:
+                await self._stopped()
 
-    reader = BodyReader(max_bytes=settings.max_body_bytes, timeout_s=settings.body_timeout_s)
-    endpoints: dict[str, ASGIApp] = {
-        "/execute": Call(dispatcher.execute, reader, dispatcher.answered),
-        "/verify": Call(dispatcher.verify, reader, dispatcher.answered),
-        "/health": Report(dispatcher.health),
-        "/capabilities": Report(dispatcher.capabilities),
-    }
-    router = Router(
-        routes=[Route(path, endpoint) for path, endpoint in endpoints.items()],
-        redirect_slashes=False,
-        default=not_found,
-        lifespan=lifespan,
-    )
+    def _execute(self, body: bytes, caller: str, presence: Presence[Work], headers: Headers) -> Awaitable[Reply | None]:
+        wants_new_work = (NEW_WORK, b"true") in headers
+        return self._dispatcher.execute(body, caller, presence, wants_new_work=wants_new_work)
 
-    async def application(scope: Scope, receive: Receive, send: Send) -> None:
-        # Four fixed paths need no search; what is mounted or unusual goes the long way.
-        straight = endpoints.get(scope["path"]) if scope["type"] == "http" and not scope.get("root_path") else None
-        await (straight or router)(scope, receive, send)
-
-    return application
+    def _verify(self, body: bytes, caller: str, presence: Presence[Work], headers: Headers) -> Awaitable[Reply | None]:
+        return self._dispatcher.verify(body, caller, presence)

@@ -7,6 +7,7 @@ from typing import Final
 
 from starlette.types import Receive, Scope
 
+from executor_sdk.cancelling import Alarms, Stop
 from executor_sdk.errors import BodyTooLargeError, TaskError
 
 
@@ -20,11 +21,11 @@ class BodyStalledError(TaskError):
 class BodyReader:
     """Reads whole bodies within its limits."""
 
-    __slots__ = ("_max_bytes", "_timeout_s")
+    __slots__ = ("_alarms", "_max_bytes")
 
     def __init__(self, *, max_bytes: int, timeout_s: float) -> None:
         self._max_bytes: Final = max_bytes
-        self._timeout_s: Final = timeout_s
+        self._alarms: Final = Alarms(timeout_s)
 
     async def read(self, scope: Scope, receive: Receive) -> bytes | None:
         """The whole body; None if the caller hung up before it had come.
@@ -37,16 +38,16 @@ class BodyReader:
             if name == b"content-length":
                 self._check(int(value) if value.isdigit() else 0)
         stall = _Stall()
-        # A cancel scope or asyncio.timeout would do the same for several times the price, on every request.
-        timer = asyncio.get_running_loop().call_later(self._timeout_s, stall)
+        self._alarms.set(stall)
         try:
             return await self._read(receive)
         except asyncio.CancelledError:
-            if stall.was_this():
-                raise BodyStalledError(f"the request body did not come within {self._timeout_s:g} s") from None
+            if stall.stop.strikes and not stall.stop.from_outside:
+                stall.stop.take_back()
+                raise BodyStalledError(f"the request body did not come within {self._alarms.after_s:g} s") from None
             raise
         finally:
-            timer.cancel()
+            self._alarms.clear(stall)
 
     async def _read(self, receive: Receive) -> bytes | None:
         chunks: list[bytes] = []
@@ -55,7 +56,7 @@ class BodyReader:
             message = await receive()
             if message["type"] == "http.disconnect":
                 return None
-            chunk = message.get("body", b"")
+            chunk: bytes = message.get("body", b"")
             size += len(chunk)
             self._check(size)
             if not message.get("more_body", False):
@@ -68,18 +69,12 @@ class BodyReader:
 
 
 class _Stall:
-    """Cancels the task that made it, and knows afterwards whether it was this or somebody else."""
+    """Stops the task that reads a body which does not come."""
 
-    __slots__ = ("_fired", "_task")
+    __slots__ = ("stop",)
 
     def __init__(self) -> None:
-        self._task = asyncio.current_task()
-        self._fired = False
+        self.stop = Stop()
 
-    def __call__(self) -> None:
-        if self._task is not None:
-            self._fired = True
-            self._task.cancel()
-
-    def was_this(self) -> bool:
-        return self._fired and self._task is not None and self._task.uncancel() == 0
+    def ring(self) -> None:
+        self.stop.strike()

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeAlias
 
 from starlette.types import Receive, Scope, Send
 
+from executor_sdk.cancelling import Alarms
 from executor_sdk.errors import BodyTooLargeError, DrainingError, ExecutorError
-from executor_sdk.executions.executions import Answer, How
+from executor_sdk.executions.executions import How, Reply
 from executor_sdk.executions.outcomes import failed
 from executor_sdk.executions.presence import Presence
 from executor_sdk.executions.record import Outcome, Work
-from executor_sdk.transports.asgi.disconnects import Watch
+from executor_sdk.transports.asgi.disconnects import WATCH_AFTER_S, Watch
 from executor_sdk.transports.asgi.limits import BodyReader, BodyStalledError
 from executor_sdk.transports.asgi.responses import plain_error, respond
 
 logger = logging.getLogger(__name__)
+
+Headers: TypeAlias = Sequence[tuple[bytes, bytes]]
 
 _CLOSE: Final = (b"connection", b"close")
 _HOW: Final[dict[How, tuple[tuple[bytes, bytes], ...]]] = {
@@ -33,17 +36,21 @@ _CRASHED: Final = plain_error(500, "INTERNAL_ERROR", "The executor itself failed
 class Dispatch(Protocol):
     """What answers the body of a call, for a caller that is present."""
 
-    async def __call__(self, body: bytes, caller: str, presence: Presence[Work]) -> Answer | None:
-        """The answer, or None if the caller went away."""
+    def __call__(
+        self, body: bytes, caller: str, presence: Presence[Work], headers: Headers, /
+    ) -> Awaitable[Reply | None]:
+        """The reply, or None if the caller went away."""
 
 
 class Call:
     """An endpoint that takes a body: `POST /execute` and `POST /verify`."""
 
-    def __init__(self, dispatch: Dispatch, reader: BodyReader, answered: Callable[[Answer], Awaitable[None]]) -> None:
+    def __init__(self, dispatch: Dispatch, reader: BodyReader, answered: Callable[[Reply], Awaitable[None]]) -> None:
+        """`dispatch` answers bodies, `reader` brings them whole, `answered` hears of replies that went out."""
         self._dispatch = dispatch
         self._reader = reader
         self._answered = answered
+        self._watches = Alarms(WATCH_AFTER_S)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -55,8 +62,6 @@ class Call:
         except (BodyTooLargeError, BodyStalledError) as error:
             # Part of the body may still be on its way; only a new connection is clean.
             await respond(send, failed(error), _CLOSE)
-        except ExecutorError as error:
-            await respond(send, failed(error))
         except asyncio.CancelledError:
             # A stopping server waits for its callers only so long. They hear it from us, unless they heard already.
             with suppress(RuntimeError):
@@ -67,28 +72,19 @@ class Call:
         body = await self._reader.read(scope, receive)
         if body is None:
             return
-        watch = Watch(receive)
+        watch = Watch(receive, self._watches)
         try:
-            answer = await self._dispatched(body, scope, watch.presence)
-            if answer is None or await watch.hung_up():
+            asked = self._dispatch(body, scope.get("executor.caller", ""), watch.presence, scope["headers"])
+            # While it waits, a copy holds no body.
+            del body
+            reply = await asked
+            if reply is None or await watch.hung_up():
                 return
-            if isinstance(answer, Outcome):
-                await respond(send, answer)
-                return
-            await respond(send, answer.outcome, *_HOW[answer.how])
+            await respond(send, reply.outcome, *_HOW[reply.how])
             if not watch.presence.gone:
-                await self._answered(answer)
+                await self._answered(reply)
         finally:
             watch.stop()
-
-    async def _dispatched(self, body: bytes, scope: Scope, presence: Presence[Work]) -> Answer | Outcome | None:
-        try:
-            return await self._dispatch(body, scope.get("executor.caller", ""), presence)
-        except ExecutorError:
-            raise
-        except Exception:
-            logger.exception("request failed", extra={"path": scope["path"]})
-            return _CRASHED
 
 
 class Report:

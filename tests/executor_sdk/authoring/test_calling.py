@@ -23,12 +23,15 @@ from executor_sdk import (
     TryLater,
 )
 from executor_sdk.authoring import deadline
+from executor_sdk.authoring.calling import Surroundings
 from executor_sdk.authoring.handler import Handler
 from executor_sdk.authoring.threads import Threads
+from executor_sdk.cancelling import Alarms
 from executor_sdk.testing.tasks import a_task
 
 pytestmark = pytest.mark.anyio
 
+AROUND = Surroundings(Threads(4))
 TRACE: ContextVar[str] = ContextVar("TRACE", default="none")
 
 
@@ -43,7 +46,7 @@ async def called(function: Callable[..., Any], timeout_s: float = 5.0, task: Tas
     """What the handler of `function` produces."""
     handler = handler_of(function, timeout_s)
     with anyio.fail_after(5):
-        return (await handler.call(handler.bind({}), task or a_task())).output
+        return (await handler.call({}, task or a_task(), AROUND, Alarms(timeout_s))).output
 
 
 @pytest.fixture
@@ -115,20 +118,20 @@ async def test_a_plain_function_runs_in_a_thread_of_the_kits_own_with_the_caller
 
 async def test_blocked_handlers_leave_the_shared_threads_alone(release: threading.Event) -> None:
     """Handlers wait for each other in their own limiter, not in the one that anyio gives everybody."""
-    executor = Executor("acme", "m-1", threads=1)
+    executor, around = Executor("acme", "m-1"), Surroundings(Threads(1))
     executor.execute("t")(lambda: release.wait(5))
     handler = executor.registry.find("t", "default")
 
     with anyio.fail_after(5):
         async with anyio.create_task_group() as group:
             for _ in range(3):
-                group.start_soon(handler.call, handler.bind({}), a_task())
+                group.start_soon(handler.call, {}, a_task(), around, Alarms(5))
             await anyio.wait_all_tasks_blocked()
             free = anyio.to_thread.current_default_thread_limiter().statistics()
             group.cancel_scope.cancel()
 
     assert free.borrowed_tokens == 0
-    assert handler.around.threads.busy == 1
+    assert around.threads.busy == 1
 
 
 async def test_what_an_author_raises_on_purpose_comes_through() -> None:
@@ -250,7 +253,7 @@ async def test_an_outer_cancel_is_no_crash() -> None:
 
     handler = handler_of(slow)
     with anyio.move_on_after(0.05) as scope:
-        await handler.call(handler.bind({}), a_task())
+        await handler.call({}, a_task(), AROUND, Alarms(5))
 
     assert scope.cancelled_caught
 

@@ -26,7 +26,7 @@ def test_the_facts_of_a_re_explored_step() -> None:
 
     assert (task.agent_id, task.prompt, task.attempt, task.round) == ("analyst-a", "p", 3, 2)
     assert (task.signal, task.stage, task.seeds) == ("NEED_MORE_EVIDENCE", "DECIDE", [hit])
-    assert (task.task_type, task.profile, task.step_key) == ("swarm", "default", "step-test")
+    assert (task.task_type, task.profile, task.step_key) == ("swarm", "default", b"step-test".hex())
     assert task.contract["task_type"] == "swarm"
     assert 0 < task.remaining_s() <= 30
     assert task.remaining_s(lambda: task.deadline_ms / 1000 + 1) == 0

@@ -173,4 +173,8 @@ def test_own_codes_are_found_in_what_the_verifier_names() -> None:
 
         return inner() if candidate.output.size else Verdict.failed(Local.FAR + ReasonCode.UNKNOWN)
 
-    assert executor.registry.capabilities()["reason_codes"] == {"1001": "TOO_SMALL", "1002": "ODD", "2000": "FAR"}
+    assert executor.registry.capabilities(executor.settings)["reason_codes"] == {
+        "1001": "TOO_SMALL",
+        "1002": "ODD",
+        "2000": "FAR",
+    }

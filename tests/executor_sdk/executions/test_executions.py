@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 
 import anyio
 import pytest
+from msgspec import structs
 
 from executor_sdk.errors import (
     BodyDiffersError,
@@ -15,11 +16,11 @@ from executor_sdk.errors import (
     TaskLostError,
 )
 from executor_sdk.executions.admission import Lane
-from executor_sdk.executions.executions import Answer, Executions, How, Plan
+from executor_sdk.executions.executions import Bounds, Executions, How, Plan, Reply
 from executor_sdk.executions.live import LiveWork, Observer
 from executor_sdk.executions.memory import MemoryLedger
 from executor_sdk.executions.presence import Presence
-from executor_sdk.executions.record import Ask, Keep, Outcome, State, Step, Work
+from executor_sdk.executions.record import Ask, Keep, Outcome, State, StepAttempt, Work
 
 pytestmark = pytest.mark.anyio
 
@@ -48,10 +49,19 @@ class Effect:
 
 
 def make_executions(
-    *, slots: int = 4, queue: int = 4, drain_s: float = 0.05, observer: Observer | None = None
+    *,
+    slots: int = 4,
+    queue: int = 4,
+    drain_s: float = 0.05,
+    observer: Observer | None = None,
+    ledger: MemoryLedger | None = None,
+    keep: Keep = KEEP,
+    **bounds: int,
 ) -> Executions:
     """Executions on an empty ledger in memory."""
-    return Executions(MemoryLedger(), slots=slots, queue=queue, keep=KEEP, drain_s=drain_s, observer=observer)
+    return Executions(
+        ledger or MemoryLedger(), bounds=Bounds(slots, queue, **bounds), keep=keep, drain_s=drain_s, observer=observer
+    )
 
 
 def make_plan(
@@ -63,7 +73,7 @@ def make_plan(
 
 def make_ask(key: str = "exec-1", *, body: bytes = b"body", attempt: int | None = None) -> Ask:
     """An ask, of one step if it has an attempt."""
-    return Ask(("execute", key), body, None if attempt is None else Step("step", attempt))
+    return Ask(("", "execute", key), body, None if attempt is None else StepAttempt(b"step", attempt))
 
 
 async def instantly(live: LiveWork) -> Outcome:
@@ -80,7 +90,7 @@ async def until(condition: Callable[[], bool]) -> None:
 
 async def test_five_overlapping_copies_are_one_work() -> None:
     """All get the same answer; one opened it and four joined."""
-    executions, effect, answers = make_executions(), Effect(), list[Answer | None]()
+    executions, effect, answers = make_executions(), Effect(), list[Reply | None]()
 
     async def ask() -> None:
         answers.append(await executions.run(make_ask(), make_plan(effect.perform)))
@@ -105,7 +115,7 @@ async def test_finished_work_is_replayed() -> None:
 
     answer = await executions.run(make_ask(), make_plan(effect.perform))
 
-    assert answer == Answer(("execute", "exec-1"), ANSWER, How.REPLAYED)
+    assert answer == Reply(("", "execute", "exec-1"), ANSWER, How.REPLAYED)
     assert effect.starts == 1
 
 
@@ -152,7 +162,7 @@ async def test_another_body_is_refused_while_the_work_runs_and_after() -> None:
 async def test_a_dropped_caller_leaves_and_the_work_goes_on() -> None:
     """The run returns None at once; the next copy gets the answer of the same work."""
     executions, effect, presence = make_executions(), Effect(), Presence[Work]()
-    left = list[Answer | None]()
+    left = list[Reply | None]()
 
     async def ask() -> None:
         left.append(await executions.run(make_ask(), make_plan(effect.perform), presence))
@@ -203,7 +213,7 @@ async def test_a_cancelled_request_leaves_like_a_dropped_caller() -> None:
 
 async def test_a_later_attempt_adopts_running_work() -> None:
     """Two attempts of one step that overlap have one side effect and one answer."""
-    executions, effect, answers = make_executions(), Effect(), list[Answer | None]()
+    executions, effect, answers = make_executions(), Effect(), list[Reply | None]()
 
     async def ask(key: str, attempt: int) -> None:
         answers.append(
@@ -221,21 +231,48 @@ async def test_a_later_attempt_adopts_running_work() -> None:
     assert [answer.outcome for answer in answers if answer] == [ANSWER, ANSWER]
 
 
-async def test_an_attempt_after_a_sent_answer_is_new_work() -> None:
-    """Before it was sent it is adopted; afterwards the kernel has refused it and wants another."""
+async def test_a_success_is_kept_until_somebody_says_no() -> None:
+    """An answer that was heard is not an answer that counted: attempts adopt it until its candidate is turned down."""
     executions, effect = make_executions(), Effect()
     effect.go_on.set()
-    await executions.run(make_ask("exec-1", attempt=1), make_plan(effect.perform))
+    for attempt in (1, 2, 3):
+        reply = await executions.run(make_ask(f"exec-{attempt}", attempt=attempt), make_plan(effect.perform))
+        assert reply is not None
+        await executions.answered(reply)
+    assert effect.starts == 1
 
-    adopted = await executions.run(make_ask("exec-2", attempt=2), make_plan(effect.perform))
-    assert adopted is not None
-    assert adopted.how is How.REPLAYED
-    await executions.answered(adopted)
-    opened = await executions.run(make_ask("exec-3", attempt=3), make_plan(effect.perform))
+    await executions.turn_down(("", "execute", "exec-2"))
+    opened = await executions.run(make_ask("exec-4", attempt=4), make_plan(effect.perform))
 
     assert opened is not None
     assert opened.how is How.OPENED
     assert effect.starts == 2
+
+
+async def test_who_wants_new_work_adopts_nothing() -> None:
+    """The caller says so; its own copies still join and replay, and later attempts adopt what it got."""
+    executions, effect = make_executions(), Effect()
+    effect.go_on.set()
+    await executions.run(make_ask("exec-1", attempt=1), make_plan(effect.perform))
+    wanting = structs.replace(make_ask("exec-2", attempt=2), wants_new_work=True)
+
+    replies = [await executions.run(wanting, make_plan(effect.perform)) for _ in range(2)]
+    later = await executions.run(make_ask("exec-3", attempt=3), make_plan(effect.perform))
+
+    assert [reply.how for reply in (*replies, later) if reply] == [How.OPENED, How.REPLAYED, How.REPLAYED]
+    assert effect.starts == 2
+
+
+async def test_the_same_id_of_another_caller_is_another_ask() -> None:
+    """Who may not see a thing may not replay it."""
+    executions, effect = make_executions(), Effect()
+    effect.go_on.set()
+    await executions.run(make_ask(), make_plan(effect.perform))
+
+    reply = await executions.run(Ask(("somebody", "execute", "exec-1"), b"other"), make_plan(effect.perform))
+
+    assert reply is not None
+    assert reply.how is How.OPENED
 
 
 async def test_an_attempt_that_adopts_dying_work_opens_its_own() -> None:
@@ -301,9 +338,9 @@ async def test_a_cancelled_queued_ask_never_starts() -> None:
                 await executions.run(make_ask("exec-2"), make_plan(waiting.perform))
 
         group.start_soon(wait_in_vain)
-        await until(lambda: executions.admission.waiting == 1)
-        cancelled = await executions.cancel(("execute", "exec-2"), "not needed")
-        await until(lambda: executions.admission.waiting == 0)
+        await until(lambda: executions.load["waiting"] == 1)
+        cancelled = await executions.cancel(("", "execute", "exec-2"), "not needed")
+        await until(lambda: executions.load["waiting"] == 0)
         assert not effect.stopped.is_set()
         effect.go_on.set()
 
@@ -314,7 +351,7 @@ async def test_a_cancelled_queued_ask_never_starts() -> None:
 
 async def test_cancelling_one_ask_leaves_the_work_to_the_other() -> None:
     """The cancelled one hears it at once; the other gets the answer."""
-    executions, effect, answers = make_executions(), Effect(), list[Answer | None]()
+    executions, effect, answers = make_executions(), Effect(), list[Reply | None]()
 
     async def first() -> None:
         with pytest.raises(TaskLostError):
@@ -329,7 +366,7 @@ async def test_cancelling_one_ask_leaves_the_work_to_the_other() -> None:
         await effect.started.wait()
         group.start_soon(second)
         await anyio.wait_all_tasks_blocked()
-        await executions.cancel(("execute", "exec-1"), "not needed")
+        await executions.cancel(("", "execute", "exec-1"), "not needed")
 
     assert [answer.outcome for answer in answers if answer] == [ANSWER]
 
@@ -339,7 +376,7 @@ async def test_a_finish_before_the_cancel_wins() -> None:
     executions = make_executions()
     await executions.run(make_ask(), make_plan(instantly))
 
-    work = await executions.cancel(("execute", "exec-1"), "late")
+    work = await executions.cancel(("", "execute", "exec-1"), "late")
 
     assert work is not None
     assert work.state is State.ANSWERED
@@ -367,7 +404,7 @@ async def test_a_handler_that_finishes_in_spite_of_a_cancel_is_believed() -> Non
     async with anyio.create_task_group() as group:
         group.start_soon(ask)
         await started.wait()
-        await executions.cancel(("execute", "exec-1"), "not needed")
+        await executions.cancel(("", "execute", "exec-1"), "not needed")
     adopted = await executions.run(make_ask("exec-2", attempt=2), make_plan(instantly))
 
     assert adopted is not None
@@ -401,16 +438,23 @@ class SlowLedger(MemoryLedger):
     """A ledger that has to wait for its disk before it writes how work ended."""
 
     async def end(
-        self, work_id: str, owner: str, state: State, outcome: Outcome | None, now_ms: int, *, reason: str | None = None
+        self,
+        work_id: str,
+        state: State,
+        outcome: Outcome | None,
+        now_ms: int,
+        *,
+        reason: str | None = None,
+        busy: bool = False,
     ) -> Work | None:
         await anyio.sleep(0.01)
-        return await super().end(work_id, owner, state, outcome, now_ms, reason=reason)
+        return await super().end(work_id, state, outcome, now_ms, reason=reason, busy=busy)
 
 
 async def test_work_that_cancels_itself_while_it_runs_is_still_written_down() -> None:
     """The cancellation that it never waited for must not hit the writing of its end."""
     ledger = SlowLedger()
-    executions = Executions(ledger, slots=4, queue=4, keep=KEEP, observer=lambda key, fraction, note: "enough")
+    executions = make_executions(ledger=ledger, observer=lambda key, fraction, note: "enough")
 
     async def halfway(live: LiveWork) -> Outcome:
         live.progress(0.5, "half")
@@ -419,14 +463,14 @@ async def test_work_that_cancels_itself_while_it_runs_is_still_written_down() ->
     with anyio.fail_after(5), pytest.raises(TaskLostError, match="enough"):
         await executions.run(make_ask(), make_plan(halfway))
 
-    work = await ledger.find(("execute", "exec-1"))
+    work = await ledger.find(("", "execute", "exec-1"))
     assert work is not None
     assert (work.state, work.cancel_reason) == (State.CANCELLED, "enough")
 
 
 async def test_draining_opens_nothing_but_answers_who_waits() -> None:
     """Running work ends in its time, copies and replays are served, new work is refused."""
-    executions, effect, answers = make_executions(drain_s=5), Effect(), list[Answer | None]()
+    executions, effect, answers = make_executions(drain_s=5), Effect(), list[Reply | None]()
 
     async def copy() -> None:
         answers.append(await executions.run(make_ask(), make_plan(effect.perform)))
@@ -467,12 +511,12 @@ async def test_what_a_drain_cuts_is_lost_not_failed() -> None:
 async def test_finished_work_is_forgotten_within_bounds() -> None:
     """A long life keeps no more than the settings say."""
     ledger = MemoryLedger()
-    executions = Executions(ledger, slots=4, queue=4, keep=Keep(count=10, total_bytes=10_000, age_ms=1_000_000))
+    executions = make_executions(ledger=ledger, keep=Keep(count=10, total_bytes=100_000, age_ms=1_000_000))
 
     for number in range(128):
         await executions.run(make_ask(f"exec-{number}"), make_plan(instantly))
 
-    assert len(await ledger.page("", 1_000)) == 10
+    assert len(await ledger.page("", 1_000)) == 11
 
 
 async def test_lanes_bound_one_handler_and_do_not_hold_up_others() -> None:
@@ -482,7 +526,7 @@ async def test_lanes_bound_one_handler_and_do_not_hold_up_others() -> None:
         group.start_soon(executions.run, make_ask("exec-1"), make_plan(effect.perform, lane=lane))
         await effect.started.wait()
         group.start_soon(executions.run, make_ask("exec-2"), make_plan(effect.perform, lane=lane))
-        await until(lambda: executions.admission.waiting == 1)
+        await until(lambda: executions.load["waiting"] == 1)
 
         passed = await executions.run(make_ask("exec-3"), make_plan(instantly, lane=Lane("fast")))
         assert passed is not None
@@ -490,4 +534,4 @@ async def test_lanes_bound_one_handler_and_do_not_hold_up_others() -> None:
         effect.go_on.set()
 
     assert effect.starts == 2
-    assert (executions.admission.running, executions.admission.waiting) == (0, 0)
+    assert (executions.load["running"], executions.load["waiting"]) == (0, 0)

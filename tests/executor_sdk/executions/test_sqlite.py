@@ -11,12 +11,20 @@ import pytest
 
 from executor_sdk.errors import TaskLostError
 from executor_sdk.executions.admission import Lane
-from executor_sdk.executions.executions import Answer, Executions, How, Plan
+from executor_sdk.executions.executions import Bounds, Executions, How, Plan, Reply
 from executor_sdk.executions.ledger import LedgerError
 from executor_sdk.executions.live import LiveWork
-from executor_sdk.executions.record import Keep, Outcome, State, Step
-from executor_sdk.executions.sqlite import MIGRATIONS, SqliteLedger
-from tests.executor_sdk.executions.ledger_contract import ANSWER, NOW, LedgerContract, make_ask, make_work
+from executor_sdk.executions.record import Keep, Outcome, State
+from executor_sdk.executions.sqlite import SQL, SqliteLedger
+from tests.executor_sdk.executions.ledger_contract import (
+    ANSWER,
+    NOW,
+    LedgerContract,
+    attempt,
+    key_of,
+    make_ask,
+    make_work,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -39,7 +47,7 @@ class Process:
 
     def __init__(self, path: Path) -> None:
         self.ledger = SqliteLedger(path)
-        self.executions = Executions(self.ledger, slots=4, queue=4, keep=KEEP, drain_s=5)
+        self.executions = Executions(self.ledger, bounds=Bounds(4, 4), keep=KEEP, drain_s=5)
         self.starts = 0
         self.started, self.go_on = anyio.Event(), anyio.Event()
 
@@ -50,9 +58,9 @@ class Process:
         await self.go_on.wait()
         return ANSWER
 
-    async def ask(self, key: str = "exec-1", *, attempt: int = 1, body: bytes = b"body") -> Answer | None:
+    async def ask(self, key: str = "exec-1", *, number: int = 1, body: bytes = b"body") -> Reply | None:
         """Ask for the one step."""
-        ask = make_ask(key, body=body, step=Step("step", attempt))
+        ask = make_ask(key, body=body, step=attempt(number))
         return await self.executions.run(ask, Plan(Lane("swarm"), 30.0, self.perform))
 
 
@@ -65,25 +73,27 @@ async def test_finished_work_is_replayed_after_a_restart(tmp_path: Path) -> None
 
     after = Process(tmp_path / "ledger.sqlite")
     answer = await after.ask()
-    adopted = await after.ask("exec-2", attempt=2, body=b"other")
+    adopted = await after.ask("exec-2", number=2, body=b"other")
     await after.executions.drain()
 
-    assert answer == Answer(("execute", "exec-1"), ANSWER, How.REPLAYED)
+    assert answer == Reply(key_of(), ANSWER, How.REPLAYED)
     assert adopted is not None
     assert adopted.outcome == ANSWER
     assert (before.starts, after.starts) == (1, 0)
 
 
-async def _wanted_from_outside(process: Process) -> None:
+async def _waited_for_from_outside(process: Process) -> None:
     """Wait until another process has written down that it waits for the work."""
-    while (work := await process.ledger.find(("execute", "exec-1"))) is None or work.wanted_until_ms <= work.opened_ms:
+    work = await process.ledger.find(key_of())
+    assert work is not None
+    while not (await process.ledger.waiting_elsewhere(work.work_id))[0]:
         await anyio.sleep(0.005)
 
 
 async def test_copies_in_two_processes_share_one_work(tmp_path: Path) -> None:
     """The second process waits for the first one's work and gives its answer."""
     first, second = Process(tmp_path / "ledger.sqlite"), Process(tmp_path / "ledger.sqlite")
-    answers: list[Answer | None] = []
+    answers: list[Reply | None] = []
 
     async def ask(process: Process) -> None:
         answers.append(await process.ask())
@@ -93,7 +103,7 @@ async def test_copies_in_two_processes_share_one_work(tmp_path: Path) -> None:
             group.start_soon(ask, first)
             await first.started.wait()
             group.start_soon(ask, second)
-            await _wanted_from_outside(first)
+            await _waited_for_from_outside(first)
             first.go_on.set()
         await first.executions.drain()
         await second.executions.drain()
@@ -102,20 +112,25 @@ async def test_copies_in_two_processes_share_one_work(tmp_path: Path) -> None:
     assert (first.starts, second.starts) == (1, 0)
 
 
-async def test_what_a_crash_left_behind_is_lost_and_attempted_anew(tmp_path: Path) -> None:
-    """The dead process's execution id had its start; a later attempt gets another, once the owner is silent."""
-    dead = SqliteLedger(tmp_path / "ledger.sqlite")
-    await dead.open(make_ask(step=Step("step", 1)), make_work(step=Step("step", 1), owner="dead"))
-    await dead.start("work-1", "dead", NOW)
-    await dead.beat("dead", {}, NOW)
+async def _left_behind(path: Path, *, started: bool) -> None:
+    """Work that a process had opened when it died: its lock is gone, its records are not."""
+    dead = SqliteLedger(path)
+    state = State.RUNNING if started else State.QUEUED
+    await dead.open(make_ask(step=attempt(1)), make_work(dead, step=attempt(1), state=state))
     await dead.close()
+
+
+async def test_what_a_crash_left_behind_is_lost_and_attempted_again(tmp_path: Path) -> None:
+    """The dead process's execution id had its start; a later attempt gets another at once, whatever the clock says."""
+    await _left_behind(tmp_path / "ledger.sqlite", started=True)
 
     after = Process(tmp_path / "ledger.sqlite")
     after.go_on.set()
     with anyio.fail_after(10):
+        await after.executions.start()
         with pytest.raises(TaskLostError, match="its process died"):
             await after.ask()
-        answer = await after.ask("exec-2", attempt=2, body=b"other")
+        answer = await after.ask("exec-2", number=2, body=b"other")
     await after.executions.drain()
 
     assert answer is not None
@@ -124,10 +139,8 @@ async def test_what_a_crash_left_behind_is_lost_and_attempted_anew(tmp_path: Pat
 
 
 async def test_work_queued_at_a_crash_starts_under_its_own_id(tmp_path: Path) -> None:
-    """It never started, so the same execution id may."""
-    dead = SqliteLedger(tmp_path / "ledger.sqlite")
-    await dead.open(make_ask(step=Step("step", 1)), make_work(step=Step("step", 1), owner="dead"))
-    await dead.close()
+    """It never started, so the same execution id may; also where nobody has started the executions."""
+    await _left_behind(tmp_path / "ledger.sqlite", started=False)
 
     after = Process(tmp_path / "ledger.sqlite")
     after.go_on.set()
@@ -137,6 +150,46 @@ async def test_work_queued_at_a_crash_starts_under_its_own_id(tmp_path: Path) ->
 
     assert answer is not None
     assert answer.outcome == ANSWER
+
+
+async def test_an_end_counts_although_its_owner_was_thought_dead(tmp_path: Path) -> None:
+    """Unless somebody has ended the work since: the first end wins."""
+    ledger = SqliteLedger(tmp_path / "ledger.sqlite")
+    await ledger.open(make_ask(), make_work(ledger, state=State.RUNNING))
+    connection = sqlite3.connect(tmp_path / "ledger.sqlite")
+    connection.execute("UPDATE works SET state = 'LOST', ended_ms = 1")
+    connection.commit()
+    connection.close()
+
+    work = await ledger.end("work-1", State.ANSWERED, ANSWER, NOW)
+    late = await ledger.end("work-1", State.FAILED, Outcome(500, b"{}"), NOW)
+    await ledger.close()
+
+    assert work is not None
+    assert (work.state, work.outcome) == (State.ANSWERED, ANSWER)
+    assert late == work
+
+
+async def test_one_callers_data_fails_nobody_else(tmp_path: Path) -> None:
+    """What SQLite cannot hold is that caller's failure; the file goes on."""
+    ledger = SqliteLedger(str(tmp_path / "ledger.sqlite"))
+    outcomes: list[object] = []
+
+    async def open_one(number: int, opened_ms: int) -> None:
+        try:
+            work = make_work(ledger, f"work-{number}", opened_ms=opened_ms)
+            outcomes.append(await ledger.open(make_ask(f"exec-{number}"), work))
+        except LedgerError as error:
+            outcomes.append(error)
+
+    async with anyio.create_task_group() as group:
+        for number in range(8):
+            group.start_soon(open_one, number, 2**70 if number == 3 else NOW)
+
+    assert sum(isinstance(outcome, LedgerError) for outcome in outcomes) == 1
+    assert len(await ledger.page("", 100)) == 7
+    assert ledger.failure is None
+    await ledger.close()
 
 
 async def test_a_cancel_in_one_process_stops_the_work_of_another(tmp_path: Path) -> None:
@@ -151,7 +204,7 @@ async def test_a_cancel_in_one_process_stops_the_work_of_another(tmp_path: Path)
         async with anyio.create_task_group() as group:
             group.start_soon(ask)
             await owner.started.wait()
-            await other.executions.cancel(("execute", "exec-1"), "not needed")
+            await other.executions.cancel(key_of(), "not needed")
         await owner.executions.drain()
         await other.executions.drain()
 
@@ -160,34 +213,48 @@ async def test_a_file_of_a_later_release_is_refused(tmp_path: Path) -> None:
     """And left as it is."""
     path = tmp_path / "ledger.sqlite"
     with sqlite3.connect(path) as connection:
-        connection.execute(f"PRAGMA user_version = {len(MIGRATIONS) + 1}")
+        connection.execute(f"PRAGMA user_version = {len(SQL.migrations) + 1}")
     connection.close()
 
     ledger = SqliteLedger(path)
     with pytest.raises(LedgerError, match="later release"):
-        await ledger.find(("execute", "exec-1"))
+        await ledger.prepare()
     await ledger.close()
 
 
 async def test_a_file_that_is_none_is_told(tmp_path: Path) -> None:
-    """A ledger that cannot be opened answers every call with its error."""
-    ledger = SqliteLedger(tmp_path)
+    """A ledger that cannot be opened answers every call with its error, and says so to those who ask for health."""
+    (tmp_path / "ledger").mkdir()
+    ledger = SqliteLedger(tmp_path / "ledger")
+    assert ledger.failure is None
     for _ in range(2):
         with pytest.raises(LedgerError, match="cannot be opened"):
-            await ledger.find(("execute", "exec-1"))
+            await ledger.find(key_of())
+    assert "cannot be opened" in str(ledger.failure)
     await ledger.close()
     with pytest.raises(LedgerError, match="closed"):
-        await ledger.find(("execute", "exec-1"))
+        await ledger.find(key_of())
 
 
-async def test_the_file_says_its_version(tmp_path: Path) -> None:
-    """Later releases migrate from it."""
-    ledger = SqliteLedger(tmp_path / "ledger.sqlite")
-    await ledger.open(make_ask(), make_work())
-    await ledger.end("work-1", "owner-1", State.LOST, None, NOW)
+async def test_a_file_of_the_first_release_is_brought_forward(tmp_path: Path) -> None:
+    """Its answers are replayed whatever the encoding of the copy; its keys of steps mean nothing any more."""
+    path = tmp_path / "ledger.sqlite"
+    connection = sqlite3.connect(path)
+    for statement in SQL.migrations[0]:
+        connection.execute(statement)
+    connection.execute(
+        "INSERT INTO works (work_id, step_key, attempt, state, owner, wanted_until_ms, opened_ms, started_ms, "
+        "ended_ms, status, body, headers, sent) "
+        "VALUES ('old', 'key', 1, 'ANSWERED', 'gone', 0, 1, 1, 2, 200, x'7b7d', '[]', 1)"
+    )
+    connection.execute("INSERT INTO asks VALUES ('execute', 'exec-1', x'00', 'old', 0, NULL)")
+    connection.execute("PRAGMA user_version = 1")
+    connection.commit()
+    connection.close()
+
+    ledger = SqliteLedger(path)
+    work = await ledger.join(make_ask())
     await ledger.close()
 
-    connection = sqlite3.connect(tmp_path / "ledger.sqlite")
-    assert connection.execute("PRAGMA user_version").fetchone() == (len(MIGRATIONS),)
-    assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
-    connection.close()
+    assert work is not None
+    assert work.outcome == Outcome(200, b"{}")

@@ -6,18 +6,21 @@ from typing import Any
 
 import pytest
 
-from executor_sdk.executions.record import Step
+from executor_sdk.executions.record import StepAttempt
 from executor_sdk.executions.step import step_of
 from executor_sdk.protocol.attempts import attempt_of
+from executor_sdk.protocol.incoming import ExecuteRequest
 from executor_sdk.protocol.requests import execute_request, sample_contract
-from executor_sdk.protocol.wire import ExecuteRequest, view
+
+#: Stands for the output schema.
+SCHEMA = "schema"
 
 
 def make_request(task_id: str = "run-r-a-1", *, inputs: Any = None, **changes: Any) -> ExecuteRequest:
     """A request for a step of agent `a`."""
     inputs = {"agent_id": "a", "prompt": "p"} if inputs is None else inputs
     contract = sample_contract(task_id=task_id, task_type="swarm", inputs=inputs, expiry_ms=1)
-    return view({**execute_request(contract, execution_id="exec-p-1"), **changes}, ExecuteRequest)
+    return ExecuteRequest.of({**execute_request(contract, execution_id="exec-p-1"), **changes})
 
 
 @pytest.mark.parametrize(
@@ -53,10 +56,10 @@ def test_the_attempt_is_read_from_the_task_id(task_id: str, inputs: Any, expecte
 )
 def test_what_differs_between_attempts_is_left_out(changes: dict[str, Any]) -> None:
     """Ids, stage and seeds do not make another step."""
-    key, step = step_of(make_request(), "")
+    key, step = step_of(make_request(), "", SCHEMA)
 
-    assert step == Step(key, 1)
-    assert step_of(make_request("run-r-a-2", **changes), "") == (key, Step(key, 2))
+    assert step == StepAttempt(key, 1)
+    assert step_of(make_request("run-r-a-2", **changes), "", SCHEMA) == (key, StepAttempt(key, 2))
 
 
 @pytest.mark.parametrize(
@@ -67,18 +70,27 @@ def test_what_differs_between_attempts_is_left_out(changes: dict[str, Any]) -> N
         (make_request(inputs={"agent_id": "a", "prompt": "p", "_aggregation_signal": {"iteration": 1}}), ""),
         (make_request(profile="fast"), ""),
         (make_request(task_type="other"), ""),
-        (make_request(task_contract={"output_schema": {"type": "object"}}), ""),
         (make_request(), "somebody"),
     ],
 )
 def test_what_makes_another_step(request_: ExecuteRequest, caller: str) -> None:
     """Run, inputs (a re-explore signal among them), profile, task type, output schema and caller."""
-    assert step_of(request_, caller)[0] != step_of(make_request(), "")[0]
+    assert step_of(request_, caller, SCHEMA)[0] != step_of(make_request(), "", SCHEMA)[0]
 
 
 def test_a_task_made_by_hand_has_no_other_attempts() -> None:
     """It keeps a key for its author, and is never adopted."""
-    key, step = step_of(make_request("by-hand"), "")
+    key, step = step_of(make_request("by-hand"), "", SCHEMA)
 
     assert step is None
-    assert key == step_of(make_request("by-hand"), "")[0]
+    assert key == step_of(make_request("by-hand"), "", SCHEMA)[0]
+
+
+def test_another_output_schema_makes_another_step() -> None:
+    """What was made for one schema may not fit the other."""
+    assert step_of(make_request(), "", "other")[0] != step_of(make_request(), "", SCHEMA)[0]
+
+
+def test_a_task_made_by_hand_is_no_run_step_of_the_same_stem() -> None:
+    """Whatever it is called."""
+    assert step_of(make_request("run-r-a"), "", SCHEMA)[0] != step_of(make_request("run-r-a-1"), "", SCHEMA)[0]

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import orjson
 import pytest
 
+from executor_sdk.protocol.incoming import ExecuteRequest, VerifyRequest
 from executor_sdk.protocol.plain import Json
 from executor_sdk.protocol.wire import (
     Capabilities,
     ExecuteAnswer,
-    ExecuteRequest,
     VerifyAnswer,
-    VerifyRequest,
     WireError,
     derived_status,
     view,
@@ -31,16 +33,12 @@ _VERDICT = {
 @pytest.mark.parametrize("call", _CALLS, ids=range(len(_CALLS)))
 def test_every_recorded_call_to_the_reference_runtime_is_understood(call: Json) -> None:
     """What a kernel sent, and what its reference runtime answered."""
-    views: dict[str, tuple[type | None, type]] = {
-        "/capabilities": (None, Capabilities),
-        "/execute": (ExecuteRequest, ExecuteAnswer),
-        "/verify": (VerifyRequest, VerifyAnswer),
-    }
-    request_view, answer_view = views[call["path"]]
+    views: dict[str, type] = {"/capabilities": Capabilities, "/execute": ExecuteAnswer, "/verify": VerifyAnswer}
+    requests: dict[str, Callable[[bytes], object]] = {"/execute": ExecuteRequest, "/verify": VerifyRequest}
 
-    if request_view is not None:
-        view(call["request"], request_view)
-    view(call["response"], answer_view)
+    if call["path"] in requests:
+        requests[call["path"]](orjson.dumps(call["request"]))
+    view(call["response"], views[call["path"]])
 
 
 def test_unknown_keys_are_passed_over_and_missing_ones_told_with_their_path() -> None:
@@ -69,3 +67,15 @@ def test_unknown_keys_are_passed_over_and_missing_ones_told_with_their_path() ->
 def test_a_missing_status_is_derived_as_the_kernel_does(change: dict[str, Json], status: str) -> None:
     """Passed, else inconclusive by codes 200 to 202, else failed; a stated status stands."""
     assert derived_status(view({**_VERDICT, **change}, VerifyAnswer)) == status
+
+
+def test_a_wire_error_tells_its_facts() -> None:
+    """Whoever answers a caller builds the sentence from them, and reads none apart."""
+    with pytest.raises(WireError) as missing:
+        view({}, VerifyAnswer)
+    with pytest.raises(WireError) as mistyped:
+        view({**_VERDICT, "score": "high"}, VerifyAnswer)
+
+    assert (missing.value.missing, missing.value.path) == ("passed", "$")
+    assert (mistyped.value.missing, mistyped.value.path) == (None, "$.score")
+    assert mistyped.value.sentence == "Expected `float`, got `str`"

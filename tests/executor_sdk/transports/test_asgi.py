@@ -19,7 +19,7 @@ from starlette.routing import Mount
 from executor_sdk.authoring.task import Task
 from executor_sdk.errors import TryLater
 from executor_sdk.executor import Executor
-from executor_sdk.protocol.requests import execute_request, sample_contract
+from executor_sdk.protocol.requests import candidate, execute_request, sample_contract, verify_request
 from executor_sdk.testing.server import Served, serve
 from executor_sdk.transports.asgi.disconnects import WATCH_AFTER_S
 
@@ -34,6 +34,15 @@ def make_body(
     task_id = f"run-r-a-{attempt}"
     contract = sample_contract(task_id=task_id, task_type=task_type, inputs=inputs, expiry_ms=9_999_999_999_999)
     return orjson.dumps(execute_request(contract, execution_id=execution_id))
+
+
+def make_verify_body(execution_id: str, answer: dict[str, Any]) -> bytes:
+    """The body of `POST /verify` for the candidate that `answer` becomes."""
+    contract = sample_contract(task_id="t", task_type="swarm", inputs={}, expiry_ms=1)
+    ref = {"uri": "u", "digest": "d", "size_bytes": 1, "mime": "application/json", "created_at": 1, "producer": "p"}
+    made = candidate(execution_id=execution_id, output=answer["candidate_output"], output_ref=ref)
+    policy = contract["acceptance"]["verifier_policy"]
+    return orjson.dumps(verify_request(made, output_schema=contract["output_schema"], policy=policy))
 
 
 class Hold:
@@ -216,8 +225,8 @@ def test_a_caller_that_hangs_up_comes_back_to_the_same_work() -> None:
         assert not hold.started.acquire(blocking=False)
 
 
-def test_an_answer_that_nobody_heard_goes_to_the_next_attempt() -> None:
-    """The work ends while no caller is there; the attempt after the one that heard the answer is new work."""
+def test_a_success_is_kept_until_its_candidate_is_turned_down() -> None:
+    """The work ends while no caller is there; attempts get its answer until a verdict on it is not `passed`."""
     hold = Hold()
     with serve(hold.executor) as server, hung_up_on(server, make_body(), hold.started):
         hold.go_on.set()
@@ -225,11 +234,31 @@ def test_an_answer_that_nobody_heard_goes_to_the_next_attempt() -> None:
 
         heard = httpx2.post(f"{server.url}/execute", content=make_body("exec-p-2", attempt=2))
         assert not hold.started.acquire(blocking=False)
-        anew = httpx2.post(f"{server.url}/execute", content=make_body("exec-p-3", attempt=3))
+        good = httpx2.post(f"{server.url}/verify", content=make_verify_body("exec-p-2", heard.json()))
+        again = httpx2.post(f"{server.url}/execute", content=make_body("exec-p-3", attempt=3))
+        assert not hold.started.acquire(blocking=False)
+        bad = httpx2.post(f"{server.url}/verify", content=make_verify_body("exec-p-3", {"candidate_output": {}}))
+        after = httpx2.post(f"{server.url}/execute", content=make_body("exec-p-4", attempt=4))
 
         assert heard.json()["candidate_output"] == {"answer": "hello"}
-        assert anew.json() == heard.json()
+        assert heard.content == again.content == after.content
+        assert (good.json()["passed"], bad.json()["passed"]) == (True, False)
+        assert "answer" in bad.json()["message"]
         assert hold.started.acquire(blocking=False)
+
+
+def test_a_caller_may_ask_for_new_work() -> None:
+    """Another executor turned the last down: the header says so, and nothing is adopted."""
+    hold = Hold()
+    hold.go_on.set()
+    with serve(hold.executor) as server:
+        for number, headers in ((1, {}), (2, {}), (3, {"executor-new-work": "true"})):
+            url = f"{server.url}/execute"
+            httpx2.post(url, content=make_body(f"exec-p-{number}", attempt=number), headers=headers)
+
+    assert hold.started.acquire(blocking=False)
+    assert hold.started.acquire(blocking=False)
+    assert not hold.started.acquire(blocking=False)
 
 
 def test_work_is_cancelled_when_nobody_comes_back() -> None:

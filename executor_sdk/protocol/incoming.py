@@ -1,0 +1,255 @@
+"""The bodies of `POST /execute` and `POST /verify`, read once: names decoded, large parts left as text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from hashlib import blake2b
+from typing import Final, TypeVar
+
+import msgspec
+import orjson
+from msgspec import Raw
+
+from executor_sdk.protocol.canonical import declared_bytes, sorted_bytes
+from executor_sdk.protocol.plain import MAX_DEPTH, Json, NotJsonError, parse
+from executor_sdk.protocol.wire import EvidenceRef, InlineEvidence, PolicyBinding, WireError
+
+T = TypeVar("T")
+
+#: Bytes of a digest that stays inside one executor; it never crosses the wire.
+DIGEST_BYTES: Final = 16
+
+#: Parts of contracts whose digests are remembered: nearly all contracts of a kernel share their parts.
+_REMEMBERED: Final = 1_024
+_MAX_REMEMBERED_BYTES: Final = 4_096
+
+#: The depth of a part was checked with the whole body; orjson stops at 1,024 by itself.
+_CHECKED: Final = 1_024
+
+_ABSENT: Final = Raw(b"")
+_NULL: Final = b"null"
+
+
+class _Contract(msgspec.Struct, frozen=True, gc=False):
+    """The parts of a task contract, each as its text; a part that is not there has none."""
+
+    inputs: Raw = _ABSENT
+    output_schema: Raw = _ABSENT
+    evidence_policy: Raw = _ABSENT
+    budget: Raw = _ABSENT
+    assignment: Raw = _ABSENT
+    acceptance: Raw = _ABSENT
+    protocol_version: Raw = _ABSENT
+    task_id: Raw = _ABSENT
+    task_type: Raw = _ABSENT
+    task_mode: Raw = _ABSENT
+    expiry_ms: Raw = _ABSENT
+
+
+class _Body(msgspec.Struct, frozen=True, gc=False):
+    task_id: str
+    execution_id: str
+    task_type: str
+    inputs: Raw
+    task_contract: _Contract
+    profile: str = "default"
+    stage: str = "EXPLORE"
+    attempt_id: str | None = None
+    seed_bundle: Raw = _ABSENT
+
+
+_EXECUTE: Final = msgspec.json.Decoder(_Body)
+
+
+class ExecuteRequest:
+    """One request to do a task. `stage` is any string: kernels say EXPLORE, DECIDE or DIVERGE_MODE, documents explore,
+    verify or finalize. Unknown keys are allowed at every level and are part of `contract` and `inputs`."""
+
+    __slots__ = ("_body", "_view", "inputs", "inputs_text")
+
+    def __init__(self, body: bytes, *, max_depth: int = MAX_DEPTH) -> None:
+        """Read `body`.
+
+        Raises:
+            NotJsonError: it is no JSON text, or nests deeper than `max_depth`.
+            WireError: a field is missing or has another type.
+        """
+        self._view = view = _decoded(_EXECUTE, body, max_depth)
+        self._body = body
+        #: The inputs as the text that came, and as plain JSON.
+        self.inputs_text = bytes(view.inputs)
+        self.inputs: Json = parse(self.inputs_text, max_depth=_CHECKED)
+
+    @classmethod
+    def of(cls, body: Mapping[str, Json]) -> ExecuteRequest:
+        """The request that `body` encodes."""
+        return cls(declared_bytes(dict(body)))
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of the whole body."""
+        return len(self._body)
+
+    @property
+    def task_id(self) -> str:
+        """The kernel's name of the task."""
+        return self._view.task_id
+
+    @property
+    def execution_id(self) -> str:
+        """The kernel's name of this call."""
+        return self._view.execution_id
+
+    @property
+    def task_type(self) -> str:
+        """What kind of task it is."""
+        return self._view.task_type
+
+    @property
+    def profile(self) -> str:
+        """The way of doing it."""
+        return self._view.profile
+
+    @property
+    def stage(self) -> str:
+        """What the kernel wants it for."""
+        return self._view.stage
+
+    @property
+    def output_schema_text(self) -> bytes:
+        """The text of the contract's output schema; `null` where the contract has none."""
+        return bytes(self._view.task_contract.output_schema) or _NULL
+
+    @property
+    def evidence_policy_text(self) -> bytes:
+        """The text of the contract's evidence policy; `null` where the contract has none."""
+        return bytes(self._view.task_contract.evidence_policy) or _NULL
+
+    @property
+    def contract(self) -> dict[str, Json]:
+        """The whole task contract as plain JSON."""
+        contract: dict[str, Json] = orjson.loads(self._body)["task_contract"]
+        return contract
+
+    @property
+    def seed_bundle(self) -> Json:
+        """The whole seed bundle as plain JSON."""
+        return orjson.loads(bytes(self._view.seed_bundle) or _NULL)
+
+    def step_digest(self, caller: str, stem: str, schema_digest: str) -> bytes:
+        """What all attempts of one step have in common; `stem` is the task id without the attempt.
+
+        Seeds, stage, expiry and ids differ between attempts and are left out. A re-explore round carries its signal
+        in the inputs, so its step is another one.
+        """
+        view = self._view
+        names = declared_bytes([caller, view.task_type, view.profile, stem, schema_digest])
+        return _digest(names, sorted_bytes(self.inputs))
+
+    def digest(self, step_digest: bytes) -> bytes:
+        """What all copies of this request have in common, however a gateway has encoded them.
+
+        Raises:
+            NotJsonError: a part of the body is not JSON.
+        """
+        view, contract = self._view, self._view.task_contract
+        names = declared_bytes([view.task_id, view.execution_id, view.stage, view.attempt_id])
+        shared = [_part_digest(bytes(getattr(contract, name))) for name in _SHARED_PARTS]
+        own = [bytes(getattr(contract, name)) for name in _OWN_PARTS]
+        own.append(bytes(view.seed_bundle))
+        inputs = bytes(contract.inputs)
+        if inputs != self.inputs_text and _canonical(inputs) != sorted_bytes(self.inputs):
+            own.append(inputs)
+        return _digest(step_digest, names, *shared, _canonical(b"[%b]" % b",".join(text or _NULL for text in own)))
+
+
+class CandidateText(msgspec.Struct, frozen=True, gc=False):
+    """A proposed output with its evidence, as `POST /verify` carries it."""
+
+    candidate_id: str
+    execution_id: str
+    output: Raw
+    output_ref: EvidenceRef | None = None
+    evidence_inline: list[InlineEvidence] = []
+    evidence_refs: list[EvidenceRef] = []
+
+
+class _Policy(msgspec.Struct, frozen=True, gc=False):
+    policy_id: str
+    policy_version: str
+    policy_hash: str
+    policy_params: Raw = _ABSENT
+
+
+class _VerifyBody(msgspec.Struct, frozen=True, gc=False):
+    candidate: CandidateText
+    output_schema: Raw
+    policy: _Policy
+
+
+_VERIFY: Final = msgspec.json.Decoder(_VerifyBody)
+
+
+class VerifyRequest:
+    """One request to judge a candidate."""
+
+    __slots__ = ("candidate", "output_schema_text", "output_text", "policy")
+
+    def __init__(self, body: bytes, *, max_depth: int = MAX_DEPTH) -> None:
+        """Read `body`.
+
+        Raises:
+            NotJsonError: it is no JSON text, or nests deeper than `max_depth`.
+            WireError: a field is missing or has another type.
+        """
+        view = _decoded(_VERIFY, body, max_depth)
+        self.candidate = view.candidate
+        #: Both as the text that came.
+        self.output_text = bytes(view.candidate.output)
+        self.output_schema_text = bytes(view.output_schema)
+        bound = view.policy
+        params = parse(bytes(bound.policy_params) or _NULL, max_depth=_CHECKED)
+        self.policy = PolicyBinding(bound.policy_id, bound.policy_version, bound.policy_hash, params)
+
+
+#: Parts of a contract that are the same in contract after contract, and those that are each contract's own.
+_SHARED_PARTS: Final = ("evidence_policy", "budget", "assignment", "acceptance")
+_OWN_PARTS: Final = ("protocol_version", "task_id", "task_type", "task_mode", "expiry_ms")
+
+
+def _decoded(decoder: msgspec.json.Decoder[T], body: bytes, max_depth: int) -> T:
+    if not _is_flat(body, max_depth):
+        # What is not plainly harmless is parsed whole, by the parser that all parts go through.
+        parse(body, max_depth=max_depth)
+    try:
+        return decoder.decode(body)
+    except msgspec.ValidationError as error:
+        raise WireError(str(error)) from None
+    except msgspec.DecodeError:
+        # The parser of all parts says what is wrong with the text in its own words.
+        parse(body, max_depth=max_depth)
+        raise NotJsonError("the text is not JSON") from None
+
+
+def _is_flat(body: bytes, max_depth: int) -> bool:
+    """Whether no part of `body` can be too deep, and none can be text that msgspec takes and orjson does not."""
+    return body.count(b"{") + body.count(b"[") <= max_depth and body.isascii() and b"\\u" not in body
+
+
+def _digest(*parts: bytes) -> bytes:
+    # Not a digest of the wire, so it may be the quickest that is strong: SHA-256 takes twice as long.
+    return blake2b(b"\0".join(parts), digest_size=DIGEST_BYTES).digest()
+
+
+def _canonical(text: bytes) -> bytes:
+    return sorted_bytes(parse(text, max_depth=_CHECKED)) if text else text
+
+
+def _part_digest(text: bytes) -> bytes:
+    return _remembered_digest(text) if len(text) <= _MAX_REMEMBERED_BYTES else _digest(_canonical(text))
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _remembered_digest(text: bytes) -> bytes:
+    return _digest(_canonical(text))
