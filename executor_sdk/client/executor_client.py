@@ -7,10 +7,13 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 import anyio
+import httpx2
 
 from executor_sdk.client.answer import Answer, NoAnswerError, OversizedAnswerError
 from executor_sdk.client.base_url import split
-from executor_sdk.client.pool import Http, Pool, exchange_by_httpx2, pooled_http
+from executor_sdk.client.exchange import Pool
+from executor_sdk.client.httpx2_pool import Httpx2Pool
+from executor_sdk.client.pool import Http, pooled_http
 from executor_sdk.errors import ExecutorRefusedError, ExecutorUnreachableError
 from executor_sdk.protocol.canonical import declared_bytes
 from executor_sdk.protocol.plain import MAX_BODY_BYTES, Json, NotJsonError, parse
@@ -52,7 +55,7 @@ class ExecutorClient:
         self._resends = resends
         self._resend_wait_s = resend_wait_ms / 1000
         self._max_answer_bytes = max_answer_bytes
-        self._http = http
+        self._http: Pool | None = Httpx2Pool(http) if isinstance(http, httpx2.AsyncClient) else http
         self._owns_http = http is None
 
     async def health(self) -> None:
@@ -124,9 +127,7 @@ class ExecutorClient:
     async def _exchange(self, method: str, url: str, headers: Mapping[str, str], content: bytes | None) -> Answer:
         if self._http is None:
             self._http = pooled_http()
-        if isinstance(self._http, Pool):
-            return await self._http.exchange(method, url, headers, content, max_bytes=self._max_answer_bytes)
-        return await exchange_by_httpx2(self._http, method, url, headers, content, max_bytes=self._max_answer_bytes)
+        return await self._http.exchange(method, url, headers, content, max_bytes=self._max_answer_bytes)
 
     def _read(self, path: str, answer: Answer, kind: type[Any]) -> dict[str, Json]:
         self._accepted(path, answer)

@@ -16,6 +16,7 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 from executor_sdk.artifacts.memory import MemoryArtifacts
 from executor_sdk.authoring.depends import Make
 from executor_sdk.client.answer import Answer
+from executor_sdk.client.exchange import Pool
 from executor_sdk.client.executor_client import ExecutorClient
 from executor_sdk.client.pool import pooled_http
 from executor_sdk.errors import DefinitionError, TaskCancelled, TaskLostError
@@ -125,7 +126,7 @@ class InProcess:
         self,
         executor: Executor,
         portal: BlockingPortal,
-        http: httpx2.AsyncClient,
+        http: Pool,
         artifacts: MutableMapping[str, bytes],
         cancels: dict[str, float],
     ) -> None:
