@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
+from executor_sdk.asking.samples import SamplesError, read_samples
 from executor_sdk.cli.address import reached
 from executor_sdk.cli.arguments import add_json, add_timeout
 from executor_sdk.cli.exits import CommandError, Exit
@@ -16,7 +17,6 @@ from executor_sdk.client.executor_client import ExecutorClient
 from executor_sdk.conformance import report
 from executor_sdk.conformance.examination import examine_all
 from executor_sdk.conformance.manifest import REQUIREMENTS
-from executor_sdk.conformance.samples import SamplesError, read_samples
 from executor_sdk.conformance.target import Target
 from executor_sdk.conformance.verdict import Result, Verdict
 from executor_sdk.errors import ExecutorUnreachableError

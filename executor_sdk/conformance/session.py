@@ -11,15 +11,15 @@ import anyio
 import orjson
 import pytest
 
+from executor_sdk.asking.loading import AppError, load_app
+from executor_sdk.asking.samples import SamplesError, read_samples
 from executor_sdk.client.base_url import UnusableUrlError, split
 from executor_sdk.conformance import report
 from executor_sdk.conformance.catalogue import checks
 from executor_sdk.conformance.check import Check
 from executor_sdk.conformance.examination import examine
-from executor_sdk.conformance.loading import AppError, load_app
 from executor_sdk.conformance.manifest import BY_ID, REQUIREMENTS
 from executor_sdk.conformance.requirement import Requirement
-from executor_sdk.conformance.samples import SamplesError, read_samples
 from executor_sdk.conformance.target import Target
 from executor_sdk.conformance.verdict import BrokenError, NotTestableError, Result, Verdict
 from executor_sdk.testing.server import NotStartedError, serve

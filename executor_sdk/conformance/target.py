@@ -11,10 +11,10 @@ import anyio
 import httpx2
 import orjson
 
+from executor_sdk.asking.samples import Sample, choose
+from executor_sdk.client.asks import Asked
 from executor_sdk.client.base_url import masked
 from executor_sdk.conformance import bodies
-from executor_sdk.conformance.bodies import Done
-from executor_sdk.conformance.samples import Sample, choose
 from executor_sdk.conformance.verdict import BrokenError, Exchange, NotTestableError
 from executor_sdk.protocol.plain import Json
 
@@ -57,7 +57,7 @@ class Learned:
 
     capabilities: Json = None
     capabilities_exchange: Exchange | None = None
-    done: Done | None = None
+    done: Asked | None = None
     not_done: str | None = None
     done_exchange: Exchange | None = None
 
@@ -129,7 +129,7 @@ class Probe:
         """The task to test with."""
         return choose(await self.capabilities(), self.target.samples)
 
-    async def done(self) -> Done:
+    async def done(self) -> Asked:
         """One execution of the sample that was answered 200 with an output; done once for all checks.
 
         Raises:
@@ -157,7 +157,7 @@ class Probe:
             return
         content = answer.json
         if answer.status == 200 and isinstance(content, dict) and content.get("candidate_output") is not None:
-            self.learned.done = Done(request, content)
+            self.learned.done = Asked(request, content)
             self.learned.done_exchange = self.exchanges[-1]
         else:
             self.learned.not_done = f"the sample task (from {_ORIGINS[sample.origin]}) was answered {answer}"

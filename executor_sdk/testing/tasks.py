@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 
 from executor_sdk.artifacts.memory import MemoryArtifacts
 from executor_sdk.artifacts.store import artifact_uri
 from executor_sdk.authoring.task import Task
+from executor_sdk.client.asks import execute_body, now_ms
 from executor_sdk.errors import TaskCancelled
 from executor_sdk.protocol.digests import content_digest, evidence_ref
 from executor_sdk.protocol.plain import Json
-from executor_sdk.protocol.requests import EXPIRY_AFTER_MS, execute_request, sample_contract
 from executor_sdk.protocol.wire import ExecuteRequest, view
 from executor_sdk.testing.files import Files
 
@@ -41,7 +40,7 @@ class RecordingPorts(Files):
         """Keep `data`."""
         self._artifacts.write(data)
         uri = artifact_uri(content_digest(data))
-        return evidence_ref(data, uri=uri, mime=mime, created_at=_now_ms(), producer="test")
+        return evidence_ref(data, uri=uri, mime=mime, created_at=now_ms(), producer="test")
 
 
 def a_task(
@@ -55,13 +54,6 @@ def a_task(
 ) -> Task:
     """A task that no kernel asked for; `request` changes fields of the request, as `profile="fast"`."""
     given = {} if inputs is ... else inputs
-    contract = sample_contract(
-        task_id="run-test-agent-1", task_type=task_type, inputs=given, expiry_ms=_now_ms() + EXPIRY_AFTER_MS
-    )
-    body = {**execute_request(contract, execution_id="exec-p-test"), **request}
+    body = execute_body(given, task_type=task_type, run_id="test", execution_id="exec-p-test") | request
     ports = RecordingPorts(dict(files or {}), MemoryArtifacts(), cancel_at)
-    return Task(view(body, ExecuteRequest), ports, step_key="step-test", deadline_ms=_now_ms() + int(timeout_s * 1000))
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000
+    return Task(view(body, ExecuteRequest), ports, step_key="step-test", deadline_ms=now_ms() + int(timeout_s * 1000))

@@ -6,9 +6,9 @@ import json
 
 import pytest
 
+from executor_sdk.asking.samples import Sample
 from executor_sdk.conformance.examination import examine_all
 from executor_sdk.conformance.report import conforms, document, summary
-from executor_sdk.conformance.samples import Sample
 from executor_sdk.conformance.target import Target
 from executor_sdk.conformance.verdict import Result, Verdict
 from executor_sdk.testing.server import serve

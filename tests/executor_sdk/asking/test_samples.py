@@ -8,8 +8,8 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from executor_sdk.conformance.from_schema import sample_of
-from executor_sdk.conformance.samples import DOCUMENTS_INPUTS, Sample, SamplesError, choose, read_samples
+from executor_sdk.asking.from_schema import sample_of
+from executor_sdk.asking.samples import DOCUMENTS_INPUTS, Sample, SamplesError, choose, read_samples
 from executor_sdk.protocol.plain import Json
 
 OFFER = {"task_types": ["swarm", "topic"], "profiles": ["careful"]}
