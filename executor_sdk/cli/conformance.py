@@ -17,8 +17,8 @@ from executor_sdk.client.executor_client import ExecutorClient
 from executor_sdk.conformance import report
 from executor_sdk.conformance.examination import examine_all
 from executor_sdk.conformance.manifest import REQUIREMENTS
+from executor_sdk.conformance.results import Grade, Result
 from executor_sdk.conformance.target import Target
-from executor_sdk.conformance.verdict import Result, Verdict
 from executor_sdk.errors import ExecutorUnreachableError
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def run(given: argparse.Namespace) -> int:
     if given.report:
         _write(given.report, pretty(document))
     print(pretty(document) if given.json else "\n".join(report.summary(results)))
-    good = all(result.verdict in (Verdict.PASS, Verdict.WARN) for result in results.values())
+    good = all(result.verdict in (Grade.PASS, Grade.WARN) for result in results.values())
     return Exit.GOOD if good else Exit.JUDGED_BAD
 
 

@@ -1,11 +1,12 @@
-"""The executor under test: where it is, how it is called, and what earlier checks learned of it."""
+"""The executor under test: where it is, how checks call it, and what earlier ones learned of it."""
 
 from __future__ import annotations
 
 import contextlib
 import ssl
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeAlias, TypeVar
 
 import anyio
 import httpx2
@@ -15,7 +16,7 @@ from executor_sdk.asking.samples import Sample, choose
 from executor_sdk.client.asks import Asked
 from executor_sdk.client.base_url import masked
 from executor_sdk.conformance import bodies
-from executor_sdk.conformance.verdict import BrokenError, Exchange, NotTestableError
+from executor_sdk.conformance.results import BrokenError, Exchange, NotTestableError
 from executor_sdk.protocol.plain import Json
 
 #: Pauses before a request is sent again after a transport error, in seconds: those of the kernel's client.
@@ -33,7 +34,7 @@ _ORIGINS: Final = {
 
 
 @dataclass(frozen=True)
-class Answer:
+class Reply:
     """An HTTP answer; `json` is None where the body is no JSON."""
 
     status: int
@@ -87,11 +88,11 @@ class Probe:
         self.exchanges: list[Exchange] = []
         self._http = http
 
-    async def get(self, path: str) -> Answer:
+    async def get(self, path: str) -> Reply:
         """GET `path`."""
         return await self._send("GET", path, b"")
 
-    async def post(self, path: str, body: Json | bytes) -> Answer:
+    async def post(self, path: str, body: Json | bytes) -> Reply:
         """POST a body as it stands (bytes) or as JSON; the same bytes again on transport errors, as a kernel does."""
         content = body if isinstance(body, bytes) else orjson.dumps(body)
         for pause_s in RESEND_PAUSES_S:
@@ -162,7 +163,7 @@ class Probe:
         else:
             self.learned.not_done = f"the sample task (from {_ORIGINS[sample.origin]}) was answered {answer}"
 
-    async def _send(self, method: str, path: str, content: bytes) -> Answer:
+    async def _send(self, method: str, path: str, content: bytes) -> Reply:
         try:
             answer = await self._http.request(method, path, content=content or None, headers=_JSON if content else None)
         except httpx2.HTTPError as error:
@@ -170,7 +171,7 @@ class Probe:
             self.exchanges.append(Exchange(method, path, shortened(content), 0, trouble))
             raise BrokenError(f"no answer to {method} {path} ({trouble})") from error
         self.exchanges.append(Exchange(method, path, shortened(content), answer.status_code, shortened(answer.content)))
-        return Answer(answer.status_code, answer.content)
+        return Reply(answer.status_code, answer.content)
 
 
 def client(target: Target) -> httpx2.AsyncClient:
@@ -186,3 +187,25 @@ def shortened(body: bytes, chars: int = KEPT_CHARS) -> str:
     """The beginning of a body as text."""
     text = body[: chars * 4].decode("utf-8", "replace")
     return text if len(text) <= chars else f"{text[:chars]}… ({len(body)} bytes)"
+
+
+Check: TypeAlias = Callable[[Probe], Awaitable[None]]
+C = TypeVar("C", bound=Check)
+
+_MARK: Final = "__requirement__"
+
+
+def proves(requirement_id: str) -> Callable[[C], C]:
+    """Mark a check with the requirement that it proves."""
+
+    def mark(check: C) -> C:
+        setattr(check, _MARK, requirement_id)
+        return check
+
+    return mark
+
+
+def proven_by(check: object) -> str | None:
+    """The id of the requirement that `check` proves; None for what is no check."""
+    requirement_id: str | None = getattr(check, _MARK, None)
+    return requirement_id
