@@ -34,7 +34,7 @@ _ORIGINS: Final = {
 
 
 @dataclass(frozen=True)
-class Reply:
+class Received:
     """An HTTP answer; `json` is None where the body is no JSON."""
 
     status: int
@@ -88,11 +88,11 @@ class Probe:
         self.exchanges: list[Exchange] = []
         self._http = http
 
-    async def get(self, path: str) -> Reply:
+    async def get(self, path: str) -> Received:
         """GET `path`."""
         return await self._send("GET", path, b"")
 
-    async def post(self, path: str, body: Json | bytes) -> Reply:
+    async def post(self, path: str, body: Json | bytes) -> Received:
         """POST a body as it stands (bytes) or as JSON; the same bytes again on transport errors, as a kernel does."""
         content = body if isinstance(body, bytes) else orjson.dumps(body)
         for pause_s in RESEND_PAUSES_S:
@@ -163,7 +163,7 @@ class Probe:
         else:
             self.learned.not_done = f"the sample task (from {_ORIGINS[sample.origin]}) was answered {answer}"
 
-    async def _send(self, method: str, path: str, content: bytes) -> Reply:
+    async def _send(self, method: str, path: str, content: bytes) -> Received:
         try:
             answer = await self._http.request(method, path, content=content or None, headers=_JSON if content else None)
         except httpx2.HTTPError as error:
@@ -171,7 +171,7 @@ class Probe:
             self.exchanges.append(Exchange(method, path, shortened(content), 0, trouble))
             raise BrokenError(f"no answer to {method} {path} ({trouble})") from error
         self.exchanges.append(Exchange(method, path, shortened(content), answer.status_code, shortened(answer.content)))
-        return Reply(answer.status_code, answer.content)
+        return Received(answer.status_code, answer.content)
 
 
 def client(target: Target) -> httpx2.AsyncClient:

@@ -8,7 +8,7 @@ from executor_sdk.client.asks import Asked, verify_body
 from executor_sdk.conformance import bodies
 from executor_sdk.conformance.bodies import CROSSCHECK, SCHEMA_ONLY, THRESHOLDS
 from executor_sdk.conformance.results import BrokenError, NotTestableError
-from executor_sdk.conformance.target import Probe, Reply, proves
+from executor_sdk.conformance.target import Probe, Received, proves
 from executor_sdk.protocol import wire
 from executor_sdk.protocol.digests import verifier_result_hash
 from executor_sdk.protocol.plain import Json
@@ -169,7 +169,7 @@ async def _verdict(probe: Probe, body: Json, *, or_refused: bool = False) -> dic
     return _content(answer)
 
 
-def _content(answer: Reply) -> dict[str, Json]:
+def _content(answer: Received) -> dict[str, Json]:
     content = answer.json
     if answer.status != 200 or not isinstance(content, dict):
         raise BrokenError(f"POST /verify was answered {answer}, expected a verdict")
