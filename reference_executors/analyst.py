@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 executor = Executor(provider_family="reference", model_id="analyst-1")
 
 
-class Ask(BaseModel):
+class SalesQuestion(BaseModel):
     """What a step asks: where the sales are. By what to look is said in the agent's prompt."""
 
     data_url: str = Field(description=f"a CSV file with the columns {', '.join(HEADER)}")
@@ -39,7 +39,7 @@ def draws_per_look() -> int:
 
 
 @executor.execute("swarm", timeout_s=120)
-def analyse(ask: Ask, task: Task, draws: Annotated[int, Depends(draws_per_look)]) -> Finding:
+def analyse(ask: SalesQuestion, task: Task, draws: Annotated[int, Depends(draws_per_look)]) -> Finding:
     """Look once by groups; asked again for more evidence, look at every line."""
     lens = lens_for(task.prompt or "")
     data = task.fetch_sync(ask.data_url)

@@ -13,6 +13,15 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 
+SPECS = "from importlib.util import find_spec; print([find_spec('aiohttp'), find_spec('nacl')])"
+
+IN_PROCESS = """
+from executor_sdk import in_process
+from app import executor
+with in_process(executor) as rt:
+    print(rt.execute({}).output["answer"])
+"""
+
 
 def run(*command: str | Path, cwd: Path) -> str:
     """What a program prints; its errors are shown when it fails."""
@@ -32,6 +41,16 @@ def clean(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (wheel,) = (folder / "dist").glob("*.whl")
     run(*pip, "--python", programs / "python", "install", wheel, cwd=folder)
     return programs
+
+
+@pytest.fixture(scope="module")
+def kernel_libraries(clean: Path) -> Path:
+    """The wheel installed with its extra `kernel`, in a folder of its own."""
+    folder = clean.parent.parent
+    (wheel,) = (folder / "dist").glob("*.whl")
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
+    run(*pip, "install", "--target", folder / "kernel", f"{wheel}[kernel]", cwd=folder)
+    return folder / "kernel"
 
 
 def first_page() -> str:
@@ -60,11 +79,32 @@ def test_the_first_page_works_from_the_wheel(clean: Path, tmp_path: Path) -> Non
     assert '"passed"' in called
 
 
-def test_every_program_of_the_wheel_starts(clean: Path, tmp_path: Path) -> None:
-    """Both command lines load without the tools that only tests need."""
+def test_an_executor_needs_nothing_of_the_kernels(clean: Path, tmp_path: Path) -> None:
+    """Neither library is there, and the command line, the in-process test and the conformance suite work."""
+    (tmp_path / "app.py").write_text((ROOT / "tests" / "smallest.py").read_text())
+
     assert "usage: executor" in run(clean / "executor", "--help", cwd=tmp_path)
-    assert "usage: kernel-stub" in run(clean / "kernel-stub", "--help", cwd=tmp_path)
+    assert run(clean / "python", "-c", SPECS, cwd=tmp_path) == "[None, None]\n"
+    assert "the executor conforms" in run(clean / "executor", "conformance", "app", cwd=tmp_path)
+    assert run(clean / "python", "-c", IN_PROCESS, cwd=tmp_path) == "x\n"
     run(clean / "python", "-c", "import reference_executors.analyst", cwd=tmp_path)
+
+
+def test_the_kernel_says_what_to_install(clean: Path, tmp_path: Path) -> None:
+    """One sentence, with the line to type."""
+    ended = subprocess.run([clean / "kernel-stub", "--help"], cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    assert ended.returncode == 1
+    assert ended.stderr.splitlines()[-1] == (
+        "ImportError: kernel_stub needs the extra `kernel` (aiohttp, nacl): pip install 'executor-sdk[kernel]'"
+    )
+
+
+def test_the_extra_brings_the_kernel(clean: Path, kernel_libraries: Path, tmp_path: Path) -> None:
+    """Without the tools that only tests need."""
+    path = f"PYTHONPATH={kernel_libraries}"
+
+    assert "usage: kernel-stub" in run("env", path, clean / "kernel-stub", "--help", cwd=tmp_path)
 
 
 def test_the_wheel_holds_three_packages_and_their_data(clean: Path) -> None:

@@ -11,6 +11,27 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("executor_sdk", "kernel_stub", "reference_executors")
 
+#: A source file of so many lines has a test module of its own name.
+MIRRORED_FROM = 150
+
+#: Those that have none, and the module that tests them, because they are seen from outside only through another room.
+TESTED_ELSEWHERE = {
+    "executor_sdk/authoring/handler.py": "executor_sdk/authoring/test_calling.py",
+    "executor_sdk/authoring/schema.py": "executor_sdk/authoring/test_signatures.py",
+    "executor_sdk/authoring/signature.py": "executor_sdk/authoring/test_signatures.py",
+    "executor_sdk/conformance/session.py": "conformance/test_plugin.py",
+    "executor_sdk/conformance/suite/verify.py": "conformance/test_suite.py",
+    "executor_sdk/conformance/target.py": "conformance/test_examination.py",
+    "executor_sdk/executions/sqlite_writer.py": "executor_sdk/executions/test_sqlite.py",
+    "executor_sdk/policies/schema_bounds.py": "executor_sdk/policies/test_schemas.py",
+    "kernel_stub/cli/runs.py": "kernel_stub/cli/test_recorded.py",
+    "kernel_stub/errors.py": "kernel_stub/api/test_bad_input.py",
+    "kernel_stub/log/forms.py": "kernel_stub/log/test_recorded_log.py",
+    "kernel_stub/store/rows.py": "kernel_stub/store/test_sqlite.py",
+    "kernel_stub/store/session.py": "kernel_stub/store/test_sqlite.py",
+    "kernel_stub/store/writer.py": "kernel_stub/store/test_sqlite.py",
+}
+
 
 def rooms() -> list[Path]:
     """Every source file of the three packages."""
@@ -59,3 +80,17 @@ def test_each_dependency_says_why_it_is_there() -> None:
 
     assert block is not None
     assert [line for line in block.group(1).splitlines() if "#" not in line] == []
+
+
+def test_tests_mirror_what_they_test() -> None:
+    """Whoever changes a room finds its tests by its name, or here."""
+    large = [name_of(room) for room in rooms() if len(room.read_text().splitlines()) >= MIRRORED_FROM]
+
+    assert [name for name in large if not _mirror_of(name).exists() and name not in TESTED_ELSEWHERE] == []
+    assert [name for name in TESTED_ELSEWHERE if _mirror_of(name).exists()] == []
+    assert [test for test in TESTED_ELSEWHERE.values() if not (ROOT / "tests" / test).exists()] == []
+
+
+def _mirror_of(name: str) -> Path:
+    room = Path(name.replace("executor_sdk/conformance/", "conformance/"))
+    return ROOT / "tests" / room.parent / f"test_{room.name}"

@@ -7,10 +7,10 @@ from contextlib import contextmanager
 
 from starlette.types import ASGIApp
 
+from executor_sdk.asking.loading import AppError, load_app
 from executor_sdk.cli.exits import CommandError, Exit
 from executor_sdk.cli.serving import configured
 from executor_sdk.client.base_url import UnusableUrlError, split
-from executor_sdk.conformance.loading import AppError, load_app
 from executor_sdk.errors import DefinitionError
 from executor_sdk.testing.server import NotStartedError, serve
 

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 
 import anyio
 
+from executor_sdk.asking.samples import Sample, choose
 from executor_sdk.cli.address import reached
 from executor_sdk.cli.arguments import add_address, add_json, add_timeout, json_given
 from executor_sdk.cli.exits import CommandError, Exit
 from executor_sdk.cli.printing import pretty
 from executor_sdk.client.answer import Answer
+from executor_sdk.client.asks import Asked, verify_body
 from executor_sdk.client.executor_client import ExecutorClient
 from executor_sdk.conformance import bodies
-from executor_sdk.conformance.bodies import Done
-from executor_sdk.conformance.samples import Sample, choose
 from executor_sdk.errors import ExecutorRefusedError, ExecutorUnreachableError
 from executor_sdk.protocol.plain import Json, NotJsonError, parse
 
@@ -56,7 +56,7 @@ async def _called(base_url: str, samples: tuple[Sample, ...], given: argparse.Na
             answer = await client.send("POST", "/execute", request)
             document: dict[str, Json] = {"request": request, "status": answer.status, "answer": _content(answer)}
             if given.verify and answer.status == 200:
-                verify = bodies.verify_body(Done(request, document["answer"]), policy=bodies.binding(given.policy))
+                verify = verify_body(Asked(request, document["answer"]), policy=bodies.binding(given.policy))
                 verdict = await client.send("POST", "/verify", verify)
                 document |= {"verify_status": verdict.status, "verdict": _content(verdict)}
         except ExecutorUnreachableError as error:

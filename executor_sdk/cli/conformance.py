@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
+from executor_sdk.asking.samples import SamplesError, read_samples
 from executor_sdk.cli.address import reached
 from executor_sdk.cli.arguments import add_json, add_timeout
 from executor_sdk.cli.exits import CommandError, Exit
@@ -16,9 +17,8 @@ from executor_sdk.client.executor_client import ExecutorClient
 from executor_sdk.conformance import report
 from executor_sdk.conformance.examination import examine_all
 from executor_sdk.conformance.manifest import REQUIREMENTS
-from executor_sdk.conformance.samples import SamplesError, read_samples
+from executor_sdk.conformance.results import Grade, Result
 from executor_sdk.conformance.target import Target
-from executor_sdk.conformance.verdict import Result, Verdict
 from executor_sdk.errors import ExecutorUnreachableError
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def run(given: argparse.Namespace) -> int:
     if given.report:
         _write(given.report, pretty(document))
     print(pretty(document) if given.json else "\n".join(report.summary(results)))
-    good = all(result.verdict in (Verdict.PASS, Verdict.WARN) for result in results.values())
+    good = all(result.verdict in (Grade.PASS, Grade.WARN) for result in results.values())
     return Exit.GOOD if good else Exit.JUDGED_BAD
 
 

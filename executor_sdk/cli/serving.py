@@ -10,7 +10,7 @@ from typing import Final
 
 from starlette.types import ASGIApp
 
-from executor_sdk.conformance.loading import load_app
+from executor_sdk.asking.loading import load_app
 from executor_sdk.executor import Executor
 from executor_sdk.settings import PREFIX, Settings
 

@@ -7,10 +7,14 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 import anyio
+import httpx2
 
 from executor_sdk.client.answer import Answer, NoAnswerError, OversizedAnswerError
+from executor_sdk.client.asks import Asked, execute_body, offered
 from executor_sdk.client.base_url import split
-from executor_sdk.client.pool import Http, Pool, exchange_by_httpx2, pooled_http
+from executor_sdk.client.exchange import Pool
+from executor_sdk.client.httpx2_pool import Httpx2Pool
+from executor_sdk.client.pool import Http, pooled_http
 from executor_sdk.errors import ExecutorRefusedError, ExecutorUnreachableError
 from executor_sdk.protocol.canonical import declared_bytes
 from executor_sdk.protocol.plain import MAX_BODY_BYTES, Json, NotJsonError, parse
@@ -30,8 +34,12 @@ _POST_HEADERS: Final = {**_GET_HEADERS, "content-type": "application/json"}
 class ExecutorClient:
     """Calls one executor. Share one `http` (see `pooled_http`) among many; without it the client has its own pool.
 
-    A call that brings no answer is sent again with the same bytes; an answer of any status ends it. All four calls
-    raise ExecutorUnreachableError (no answer) and ExecutorRefusedError (an error status, or a broken body).
+        async with ExecutorClient("http://127.0.0.1:8787") as client:
+            done = await client.ask({"data_url": "https://…"})
+            verdict = await client.verify(verify_body(done))  # of executor_sdk.client.asks
+
+    A call that brings no answer is sent again with the same bytes; an answer of any status ends it. `ask` and the four
+    calls raise ExecutorUnreachableError (no answer) and ExecutorRefusedError (an error status, or a broken body).
     """
 
     def __init__(
@@ -52,8 +60,28 @@ class ExecutorClient:
         self._resends = resends
         self._resend_wait_s = resend_wait_ms / 1000
         self._max_answer_bytes = max_answer_bytes
-        self._http = http
+        self._http: Pool | None = Httpx2Pool(http) if isinstance(http, httpx2.AsyncClient) else http
         self._owns_http = http is None
+
+    async def ask(
+        self,
+        inputs: Json,
+        *,
+        task_type: str | None = None,
+        profile: str | None = None,
+        contract: Mapping[str, Json] | None = None,
+    ) -> Asked:
+        """Have one task done by its inputs, as a kernel would ask for it.
+
+        Args:
+            inputs: what the handler is given.
+            task_type: the first offered one unless named; likewise `profile`.
+            contract: keys to put over the task contract that every run step gets.
+        """
+        if task_type is None or profile is None:
+            task_type, profile = offered(await self.describe(), task_type=task_type, profile=profile)
+        request = execute_body(inputs, task_type=task_type, profile=profile, contract=contract)
+        return Asked(request, await self.execute(request))
 
     async def health(self) -> None:
         """Return if the executor answers 2xx; the body is not looked at."""
@@ -124,9 +152,7 @@ class ExecutorClient:
     async def _exchange(self, method: str, url: str, headers: Mapping[str, str], content: bytes | None) -> Answer:
         if self._http is None:
             self._http = pooled_http()
-        if isinstance(self._http, Pool):
-            return await self._http.exchange(method, url, headers, content, max_bytes=self._max_answer_bytes)
-        return await exchange_by_httpx2(self._http, method, url, headers, content, max_bytes=self._max_answer_bytes)
+        return await self._http.exchange(method, url, headers, content, max_bytes=self._max_answer_bytes)
 
     def _read(self, path: str, answer: Answer, kind: type[Any]) -> dict[str, Json]:
         self._accepted(path, answer)

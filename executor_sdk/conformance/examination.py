@@ -1,17 +1,18 @@
-"""Examining a target: one requirement, or all of them, with or without pytest."""
+"""Examining a target: which check proves which requirement, one of them or all, with or without pytest."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 import anyio
 
-from executor_sdk.conformance.catalogue import checks
-from executor_sdk.conformance.check import Check
 from executor_sdk.conformance.manifest import REQUIREMENTS
-from executor_sdk.conformance.requirement import Requirement
-from executor_sdk.conformance.target import Probe, Target, client
-from executor_sdk.conformance.verdict import NotTestableError, Result, Verdict, verdict_of
+from executor_sdk.conformance.results import Grade, NotTestableError, Requirement, Result, grade_of
+from executor_sdk.conformance.suite import capabilities, copies, execute, health, load, refusals, verify
+from executor_sdk.conformance.target import Check, Probe, Target, client, proven_by
+
+_AREAS: Final = (health, capabilities, execute, copies, refusals, verify, load)
 
 
 async def examine_all(target: Target, *, only: str = "") -> dict[str, Result]:
@@ -30,19 +31,37 @@ async def examine(
     """The result of one check, and what it raised; what could not be tested `before` leaves its followers untested."""
     missing = _missing(requirement, before)
     if missing is not None:
-        return Result(requirement.id, Verdict.NOT_TESTED, missing), NotTestableError(missing)
+        return Result(requirement.id, Grade.NOT_TESTED, missing), NotTestableError(missing)
     started_s = anyio.current_time()
     async with client(target) as http:
         probe = Probe(target, http)
         error = await _error_of(check, probe)
     result = Result(
         requirement_id=requirement.id,
-        verdict=verdict_of(requirement, error),
+        verdict=grade_of(requirement, error),
         reason="" if error is None else str(error) or type(error).__name__,
         duration_ms=round((anyio.current_time() - started_s) * 1_000),
         exchanges=tuple(probe.exchanges),
     )
     return result, error
+
+
+def checks() -> dict[str, Check]:
+    """Every check of the suite by the id of its requirement.
+
+    Raises:
+        ValueError: two checks claim the same requirement.
+    """
+    found: dict[str, Check] = {}
+    for area in _AREAS:
+        for check in vars(area).values():
+            requirement_id = proven_by(check)
+            if requirement_id is None:
+                continue
+            if requirement_id in found:
+                raise ValueError(f"two checks prove {requirement_id}")
+            found[requirement_id] = check
+    return found
 
 
 async def _error_of(check: Check, probe: Probe) -> Exception | None:
@@ -56,6 +75,6 @@ async def _error_of(check: Check, probe: Probe) -> Exception | None:
 def _missing(requirement: Requirement, before: Mapping[str, Result]) -> str | None:
     needed = requirement.prerequisite
     earlier = before.get(needed) if needed else None
-    if earlier is None or earlier.verdict is not Verdict.NOT_TESTED:
+    if earlier is None or earlier.verdict is not Grade.NOT_TESTED:
         return None
     return f"builds on {needed}, which could not be tested"

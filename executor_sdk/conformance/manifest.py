@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from executor_sdk.conformance.requirement import Level, Requirement, Source
+from executor_sdk.conformance.results import Level, Requirement, Source
 
 _MUST, _SHOULD = Level.MUST, Level.SHOULD
 _DOCUMENTS, _RECORDING, _OURS = Source.DOCUMENTS, Source.RECORDING, Source.OURS

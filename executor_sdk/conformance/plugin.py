@@ -6,12 +6,7 @@ kit installed.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pytest
-
-if TYPE_CHECKING:
-    from executor_sdk.conformance.session import Conformance
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -32,9 +27,3 @@ def pytest_configure(config: pytest.Config) -> None:
         from executor_sdk.conformance.session import Conformance, target_of
 
         config.pluginmanager.register(Conformance(target_of(config), config), "executor_conformance_run")
-
-
-def run_of(config: pytest.Config) -> Conformance | None:
-    """The conformance run of this pytest session, where there is one; for plugins that build on it."""
-    run: Conformance | None = config.pluginmanager.get_plugin("executor_conformance_run")
-    return run

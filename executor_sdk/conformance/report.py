@@ -9,15 +9,14 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Final
 
 from executor_sdk.conformance.manifest import REQUIREMENTS
-from executor_sdk.conformance.requirement import Requirement
-from executor_sdk.conformance.verdict import Result, Verdict
+from executor_sdk.conformance.results import Grade, Requirement, Result
 from executor_sdk.protocol.plain import Json
 
 #: Version of the report's shape; a reader checks it first.
 SCHEMA_VERSION: Final = 1
 
 #: What a reader wants to see first.
-_ORDER: Final = (Verdict.ERROR, Verdict.NOT_TESTED, Verdict.FAIL, Verdict.WARN, Verdict.PASS)
+_ORDER: Final = (Grade.ERROR, Grade.NOT_TESTED, Grade.FAIL, Grade.WARN, Grade.PASS)
 
 _IDENTITY: Final = ("provider_family", "model_id", "task_types", "profiles")
 
@@ -25,7 +24,7 @@ _IDENTITY: Final = ("provider_family", "model_id", "task_types", "profiles")
 def complete(results: Mapping[str, Result]) -> list[tuple[Requirement, Result]]:
     """Every requirement of the manifest with its result; what was not selected is not tested."""
     return [
-        (requirement, results.get(requirement.id, Result(requirement.id, Verdict.NOT_TESTED, "not selected")))
+        (requirement, results.get(requirement.id, Result(requirement.id, Grade.NOT_TESTED, "not selected")))
         for requirement in REQUIREMENTS
     ]
 
@@ -40,15 +39,15 @@ def document(results: Mapping[str, Result], *, address: str, capabilities: Json)
         "suite_version": _suite_version(),
         "executor": {"address": address} | {field: known.get(field) for field in _IDENTITY},
         "conforms": conforms(results),
-        "score": {"passed": counts[Verdict.PASS], "of": len(lines)},
-        "totals": {str(verdict): counts[verdict] for verdict in Verdict},
+        "score": {"passed": counts[Grade.PASS], "of": len(lines)},
+        "totals": {str(verdict): counts[verdict] for verdict in Grade},
         "requirements": [_line(requirement, result) for requirement, result in lines],
     }
 
 
 def conforms(results: Mapping[str, Result]) -> bool:
     """Whether everything was tested and no MUST is broken; warnings are allowed."""
-    return all(result.verdict in (Verdict.PASS, Verdict.WARN) for _, result in complete(results))
+    return all(result.verdict in (Grade.PASS, Grade.WARN) for _, result in complete(results))
 
 
 def summary(results: Mapping[str, Result]) -> Sequence[str]:

@@ -11,28 +11,25 @@ import anyio
 import orjson
 import pytest
 
+from executor_sdk.asking.loading import AppError, load_app
+from executor_sdk.asking.samples import SamplesError, read_samples
 from executor_sdk.client.base_url import UnusableUrlError, split
 from executor_sdk.conformance import report
-from executor_sdk.conformance.catalogue import checks
-from executor_sdk.conformance.check import Check
-from executor_sdk.conformance.examination import examine
-from executor_sdk.conformance.loading import AppError, load_app
+from executor_sdk.conformance.examination import checks, examine
 from executor_sdk.conformance.manifest import BY_ID, REQUIREMENTS
-from executor_sdk.conformance.requirement import Requirement
-from executor_sdk.conformance.samples import SamplesError, read_samples
-from executor_sdk.conformance.target import Target
-from executor_sdk.conformance.verdict import BrokenError, NotTestableError, Result, Verdict
+from executor_sdk.conformance.results import BrokenError, Grade, NotTestableError, Requirement, Result
+from executor_sdk.conformance.target import Check, Target
 from executor_sdk.testing.server import NotStartedError, serve
 
 #: Name under which a result travels with its test report, from a process of pytest-xdist too.
 _PROPERTY: Final = "executor_conformance"
 
 _LETTERS: Final = {
-    Verdict.PASS: "passed",
-    Verdict.WARN: "warned",
-    Verdict.FAIL: "failed",
-    Verdict.NOT_TESTED: "not tested",
-    Verdict.ERROR: "errors of the suite",
+    Grade.PASS: "passed",
+    Grade.WARN: "warned",
+    Grade.FAIL: "failed",
+    Grade.NOT_TESTED: "not tested",
+    Grade.ERROR: "errors of the suite",
 }
 
 
@@ -101,7 +98,7 @@ class Conformance:
         made = yield
         if isinstance(item, RequirementItem) and call.when == "call" and item.result is not None:
             made.user_properties.append((_PROPERTY, item.result.document()))
-            if item.result.verdict is Verdict.WARN:
+            if item.result.verdict is Grade.WARN:
                 made.outcome = "passed"
         return made
 
@@ -116,9 +113,9 @@ class Conformance:
         result = result_in(report)
         if result is None:
             return None
-        if result.verdict in (Verdict.PASS, Verdict.FAIL):
+        if result.verdict in (Grade.PASS, Grade.FAIL):
             return None
-        category = "failed" if result.verdict is not Verdict.WARN else _LETTERS[result.verdict]
+        category = "failed" if result.verdict is not Grade.WARN else _LETTERS[result.verdict]
         return category, result.verdict[0].upper(), str(result.verdict).upper()
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:

@@ -1,21 +1,22 @@
-"""The executor under test: where it is, how it is called, and what earlier checks learned of it."""
+"""The executor under test: where it is, how checks call it, and what earlier ones learned of it."""
 
 from __future__ import annotations
 
 import contextlib
 import ssl
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeAlias, TypeVar
 
 import anyio
 import httpx2
 import orjson
 
+from executor_sdk.asking.samples import Sample, choose
+from executor_sdk.client.asks import Asked
 from executor_sdk.client.base_url import masked
 from executor_sdk.conformance import bodies
-from executor_sdk.conformance.bodies import Done
-from executor_sdk.conformance.samples import Sample, choose
-from executor_sdk.conformance.verdict import BrokenError, Exchange, NotTestableError
+from executor_sdk.conformance.results import BrokenError, Exchange, NotTestableError
 from executor_sdk.protocol.plain import Json
 
 #: Pauses before a request is sent again after a transport error, in seconds: those of the kernel's client.
@@ -33,7 +34,7 @@ _ORIGINS: Final = {
 
 
 @dataclass(frozen=True)
-class Answer:
+class Received:
     """An HTTP answer; `json` is None where the body is no JSON."""
 
     status: int
@@ -57,7 +58,7 @@ class Learned:
 
     capabilities: Json = None
     capabilities_exchange: Exchange | None = None
-    done: Done | None = None
+    done: Asked | None = None
     not_done: str | None = None
     done_exchange: Exchange | None = None
 
@@ -87,11 +88,11 @@ class Probe:
         self.exchanges: list[Exchange] = []
         self._http = http
 
-    async def get(self, path: str) -> Answer:
+    async def get(self, path: str) -> Received:
         """GET `path`."""
         return await self._send("GET", path, b"")
 
-    async def post(self, path: str, body: Json | bytes) -> Answer:
+    async def post(self, path: str, body: Json | bytes) -> Received:
         """POST a body as it stands (bytes) or as JSON; the same bytes again on transport errors, as a kernel does."""
         content = body if isinstance(body, bytes) else orjson.dumps(body)
         for pause_s in RESEND_PAUSES_S:
@@ -129,7 +130,7 @@ class Probe:
         """The task to test with."""
         return choose(await self.capabilities(), self.target.samples)
 
-    async def done(self) -> Done:
+    async def done(self) -> Asked:
         """One execution of the sample that was answered 200 with an output; done once for all checks.
 
         Raises:
@@ -157,12 +158,12 @@ class Probe:
             return
         content = answer.json
         if answer.status == 200 and isinstance(content, dict) and content.get("candidate_output") is not None:
-            self.learned.done = Done(request, content)
+            self.learned.done = Asked(request, content)
             self.learned.done_exchange = self.exchanges[-1]
         else:
             self.learned.not_done = f"the sample task (from {_ORIGINS[sample.origin]}) was answered {answer}"
 
-    async def _send(self, method: str, path: str, content: bytes) -> Answer:
+    async def _send(self, method: str, path: str, content: bytes) -> Received:
         try:
             answer = await self._http.request(method, path, content=content or None, headers=_JSON if content else None)
         except httpx2.HTTPError as error:
@@ -170,7 +171,7 @@ class Probe:
             self.exchanges.append(Exchange(method, path, shortened(content), 0, trouble))
             raise BrokenError(f"no answer to {method} {path} ({trouble})") from error
         self.exchanges.append(Exchange(method, path, shortened(content), answer.status_code, shortened(answer.content)))
-        return Answer(answer.status_code, answer.content)
+        return Received(answer.status_code, answer.content)
 
 
 def client(target: Target) -> httpx2.AsyncClient:
@@ -186,3 +187,25 @@ def shortened(body: bytes, chars: int = KEPT_CHARS) -> str:
     """The beginning of a body as text."""
     text = body[: chars * 4].decode("utf-8", "replace")
     return text if len(text) <= chars else f"{text[:chars]}… ({len(body)} bytes)"
+
+
+Check: TypeAlias = Callable[[Probe], Awaitable[None]]
+C = TypeVar("C", bound=Check)
+
+_MARK: Final = "__requirement__"
+
+
+def proves(requirement_id: str) -> Callable[[C], C]:
+    """Mark a check with the requirement that it proves."""
+
+    def mark(check: C) -> C:
+        setattr(check, _MARK, requirement_id)
+        return check
+
+    return mark
+
+
+def proven_by(check: object) -> str | None:
+    """The id of the requirement that `check` proves; None for what is no check."""
+    requirement_id: str | None = getattr(check, _MARK, None)
+    return requirement_id

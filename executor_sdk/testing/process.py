@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any, Final, TypeVar
-from uuid import uuid4
 
 import httpx2
 from anyio.from_thread import BlockingPortal, start_blocking_portal
@@ -16,6 +14,8 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 from executor_sdk.artifacts.memory import MemoryArtifacts
 from executor_sdk.authoring.depends import Make
 from executor_sdk.client.answer import Answer
+from executor_sdk.client.asks import Asked, execute_body, now_ms, verify_body
+from executor_sdk.client.exchange import Pool
 from executor_sdk.client.executor_client import ExecutorClient
 from executor_sdk.client.pool import pooled_http
 from executor_sdk.errors import DefinitionError, TaskCancelled, TaskLostError
@@ -24,13 +24,6 @@ from executor_sdk.executions.record import Key
 from executor_sdk.executor import Executor
 from executor_sdk.protocol.canonical import declared_bytes
 from executor_sdk.protocol.plain import Json, parse
-from executor_sdk.protocol.requests import (
-    EXPIRY_AFTER_MS,
-    execute_request,
-    propose,
-    sample_contract,
-    verify_request,
-)
 from executor_sdk.protocol.wire import (
     EvidenceRef,
     ExecuteAnswer,
@@ -127,7 +120,7 @@ class InProcess:
         self,
         executor: Executor,
         portal: BlockingPortal,
-        http: httpx2.AsyncClient,
+        http: Pool,
         artifacts: MutableMapping[str, bytes],
         cancels: dict[str, float],
     ) -> None:
@@ -138,7 +131,7 @@ class InProcess:
         self._executor = executor
         self._portal = portal
         self._cancels = cancels
-        self._created_ms = count(time.time_ns() // 1_000_000)
+        self._created_ms = count(now_ms())
 
     def execute(
         self,
@@ -171,7 +164,7 @@ class InProcess:
         if isinstance(inputs, dict):
             inputs = {**inputs, **{key: value for key, value in kernels.items() if value is not None}}
         task_type, profile = self._which(task_type, profile)
-        request = _request(inputs, task_type, profile, agent_id or "agent", contract or {})
+        request = execute_body(inputs, task_type=task_type, profile=profile, contract=contract)
         if cancel_at is not None:
             self._cancels[request["execution_id"]] = cancel_at
         return self._done(self.send("/execute", request), request, cancel_at is not None)
@@ -187,18 +180,12 @@ class InProcess:
         Raises:
             ExecutorError: the refusal or failure as its author knows it.
         """
-        contract = done.request["task_contract"]
-        answer = done.answer if output is None else {**done.answer, "candidate_output": output}
-        body = verify_request(
-            # Never the same body twice: the executor would replay its verdict instead of looking again.
-            propose(
-                answer,
-                execution_id=done.request["execution_id"],
-                producer="test",
-                created_at=next(self._created_ms),
-            ),
-            output_schema=contract["output_schema"],
-            policy=policy or contract["acceptance"]["verifier_policy"],
+        # Never the same body twice: the executor would replay its verdict instead of looking again.
+        body = verify_body(
+            Asked(done.request, done.answer),
+            output=... if output is None else output,
+            policy=policy,
+            created_at=next(self._created_ms),
         )
         answered = self._accepted(self.send("/verify", body))
         verdict = view(answered, VerifyAnswer)
@@ -243,14 +230,3 @@ class InProcess:
             raise error_in(answer)
         body: dict[str, Json] = parse(answer.body)
         return body
-
-
-def _request(inputs: Json, task_type: str, profile: str, agent: str, changes: Mapping[str, Json]) -> dict[str, Json]:
-    run = uuid4().hex[:8]
-    contract = sample_contract(
-        task_id=f"run-{run}-{agent}-1",
-        task_type=task_type,
-        inputs=inputs,
-        expiry_ms=time.time_ns() // 1_000_000 + EXPIRY_AFTER_MS,
-    )
-    return execute_request({**contract, **changes}, execution_id=f"exec-p-{uuid4()}", profile=profile)

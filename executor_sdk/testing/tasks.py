@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 
 from executor_sdk.artifacts.memory import MemoryArtifacts
 from executor_sdk.authoring.ports import Ports
 from executor_sdk.authoring.task import Task
+from executor_sdk.client.asks import execute_body, now_ms
 from executor_sdk.errors import TaskCancelled
 from executor_sdk.protocol.incoming import ExecuteRequest
 from executor_sdk.protocol.plain import Json
-from executor_sdk.protocol.requests import EXPIRY_AFTER_MS, execute_request, sample_contract
 from executor_sdk.testing.files import Files
 
 
@@ -46,16 +45,8 @@ def a_task(
 ) -> Task:
     """A task that no kernel asked for; `request` changes fields of the request, as `profile="fast"`."""
     given = {} if inputs is ... else inputs
-    contract = sample_contract(
-        task_id="run-test-agent-1", task_type=task_type, inputs=given, expiry_ms=_now_ms() + EXPIRY_AFTER_MS
-    )
-    body = {**execute_request(contract, execution_id="exec-p-test"), **request}
-    ports = Ports(
-        RecordingPulse(cancel_at), Files(dict(files or {}), MemoryArtifacts()), producer="test", clock=_now_ms
-    )
-    deadline_ms = _now_ms() + int(timeout_s * 1000)
+    body = execute_body(given, task_type=task_type, run_id="test", execution_id="exec-p-test") | request
+    files_of_test = Files(dict(files or {}), MemoryArtifacts())
+    ports = Ports(RecordingPulse(cancel_at), files_of_test, producer="test", clock=now_ms)
+    deadline_ms = now_ms() + int(timeout_s * 1000)
     return Task(ExecuteRequest.of(body), ports, step_digest=b"step-test", deadline_ms=deadline_ms)
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from http import HTTPStatus
+from typing import Final
 
 from executor_sdk.client.executor_client import ExecutorClient
 from executor_sdk.errors import ClientError, ExecutorRefusedError, ExecutorUnreachableError
@@ -11,6 +13,16 @@ from executor_sdk.protocol.plain import Json
 from executor_sdk.protocol.reason_codes import ReasonCode
 from executor_sdk.protocol.wire import Capabilities
 from kernel_stub.errors import StepFailedError
+
+#: Where the kernel's words for a status are not Python's, which changed with 3.13.
+_KERNELS_PHRASES: Final[Mapping[int, str]] = {
+    203: "Non Authoritative Information",
+    413: "Payload Too Large",
+    414: "URI Too Long",
+    416: "Range Not Satisfiable",
+    418: "I'm a teapot",
+    422: "Unprocessable Entity",
+}
 
 
 async def probe(client: ExecutorClient) -> Capabilities:
@@ -85,6 +97,6 @@ def _sentence(path: str, client: ExecutorClient, error: ClientError, *, keep_bod
 def _phrase(status: int, answered: str) -> str:
     """The standard words for a status, as the kernel prints them whatever was answered."""
     try:
-        return HTTPStatus(status).phrase
+        return _KERNELS_PHRASES.get(status) or HTTPStatus(status).phrase
     except ValueError:
         return answered

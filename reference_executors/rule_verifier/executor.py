@@ -19,14 +19,14 @@ Rule = IntEnum("Rule", {rule.name: rule.code for rule in RULES})  # type: ignore
 executor = Executor(provider_family="reference", model_id="rule-verifier-1")
 
 
-class Ask(BaseModel):
+class RuleQuestion(BaseModel):
     """An output to be held against the rules, and how many files it would cite."""
 
     output: dict[str, Any]
     cited_files: int = Field(default=0, ge=0)
 
 
-class Report(BaseModel):
+class RuleReport(BaseModel):
     """What the rules say. `decision` is a vote, so a run can ask several verifiers."""
 
     decision: Literal["HOLDS", "BROKEN"]
@@ -37,12 +37,12 @@ class Report(BaseModel):
 
 
 @executor.execute("rule-check")
-def check(ask: Ask, task: Task) -> Report:
+def check(ask: RuleQuestion, task: Task) -> RuleReport:
     """Which rules an output breaks, without proposing it; the rules themselves are the evidence."""
     task.artifact(RULES_FILE.read_bytes(), "application/json")
     broken = broken_rules(RULES, ask.output, ask.cited_files)
     decision: Literal["HOLDS", "BROKEN"] = "BROKEN" if broken else "HOLDS"
-    return Report(
+    return RuleReport(
         decision=decision,
         answer=decision,
         check_summary=f"{len(RULES)} rules, {len(broken)} broken",

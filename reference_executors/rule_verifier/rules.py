@@ -31,14 +31,14 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Shape(_Strict):
+class RuleShape(_Strict):
     """The part of JSON Schema that these rules know."""
 
     type: Kind | None = None
     enum: list[Json] | None = None
     required: list[str] = []
-    properties: dict[str, Shape] = {}
-    items: Shape | None = None
+    properties: dict[str, RuleShape] = {}
+    items: RuleShape | None = None
 
 
 class _Rule(_Strict):
@@ -52,7 +52,7 @@ class SchemaRule(_Rule):
     """The output has this shape."""
 
     kind: Literal["schema"]
-    shape: Shape
+    shape: RuleShape
 
     def breach(self, output: Json) -> str | None:
         """What is wrong with `output`, or None."""
@@ -161,12 +161,12 @@ def _value(output: Json, at: str) -> Json:
     return output
 
 
-def _misshapen(shape: Shape, value: Json, path: str) -> str | None:
+def _misshapen(shape: RuleShape, value: Json, path: str) -> str | None:
     if shape.type is not None and not _is(shape.type, value):
         return f"{path} is not of type {shape.type}"
     if shape.enum is not None and value not in shape.enum:
         return f"{path} is none of {', '.join(map(str, shape.enum))}"
-    parts: list[tuple[Shape, Json, str]] = []
+    parts: list[tuple[RuleShape, Json, str]] = []
     if isinstance(value, dict):
         if missing := [key for key in shape.required if key not in value]:
             return f"{path} has no {missing[0]}"

@@ -6,11 +6,11 @@ import json
 
 import pytest
 
+from executor_sdk.asking.samples import Sample
 from executor_sdk.conformance.examination import examine_all
 from executor_sdk.conformance.report import conforms, document, summary
-from executor_sdk.conformance.samples import Sample
+from executor_sdk.conformance.results import Grade, Result
 from executor_sdk.conformance.target import Target
-from executor_sdk.conformance.verdict import Result, Verdict
 from executor_sdk.testing.server import serve
 from tests.conformance.model import Json, ModelExecutor, Refusal
 
@@ -54,7 +54,7 @@ async def test_a_server_that_knows_nothing_scores_near_zero() -> None:
         results = await examine_all(Target(served.url))
 
     assert _passed(results) <= {"EXC-ERR-001", "EXC-ERR-002", "EXC-ERR-003", "EXC-ERR-004"}
-    assert results["EXC-VERIFY-001"].verdict is Verdict.NOT_TESTED
+    assert results["EXC-VERIFY-001"].verdict is Grade.NOT_TESTED
     assert not conforms(results)
 
 
@@ -71,9 +71,9 @@ async def test_a_task_that_had_to_be_guessed_is_not_tested_rather_than_failed() 
     with serve(Picky()) as served:
         results = await examine_all(Target(served.url))
 
-    assert results["EXC-EXEC-001"].verdict is Verdict.NOT_TESTED
+    assert results["EXC-EXEC-001"].verdict is Grade.NOT_TESTED
     assert "--executor-samples FILE" in results["EXC-EXEC-001"].reason
-    assert [name for name, result in results.items() if result.verdict in (Verdict.FAIL, Verdict.ERROR)] == []
+    assert [name for name, result in results.items() if result.verdict in (Grade.FAIL, Grade.ERROR)] == []
 
 
 async def test_a_given_sample_that_is_refused_is_a_failure() -> None:
@@ -81,7 +81,7 @@ async def test_a_given_sample_that_is_refused_is_a_failure() -> None:
     with serve(Picky()) as served:
         results = await examine_all(Target(served.url, samples=(Sample("", "", {"town": "x"}, "file"),)))
 
-    assert results["EXC-EXEC-001"].verdict is Verdict.FAIL
+    assert results["EXC-EXEC-001"].verdict is Grade.FAIL
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ async def test_inputs_come_from_samples_or_from_the_published_schema(
     with serve(executor()) as served:
         results = await examine_all(Target(served.url, samples=samples))
 
-    assert [result for result in results.values() if result.verdict is not Verdict.PASS] == []
+    assert [result for result in results.values() if result.verdict is not Grade.PASS] == []
 
 
 async def test_only_chosen_requirements_are_examined_and_the_rest_is_reported_untested() -> None:
@@ -118,10 +118,10 @@ def test_credentials_of_the_address_are_never_shown() -> None:
 
 def test_a_result_travels_as_plain_json() -> None:
     """Between the processes of a distributed test run."""
-    result = Result("EXC-EXEC-001", Verdict.FAIL, "why", 3)
+    result = Result("EXC-EXEC-001", Grade.FAIL, "why", 3)
 
     assert Result.read(json.loads(json.dumps(result.document()))) == result
 
 
 def _passed(results: dict[str, Result]) -> set[str]:
-    return {name for name, result in results.items() if result.verdict is Verdict.PASS}
+    return {name for name, result in results.items() if result.verdict is Grade.PASS}

@@ -6,7 +6,7 @@ import re
 from collections import Counter
 
 from executor_sdk.conformance.bodies import POLICY_HASHES
-from executor_sdk.conformance.catalogue import checks
+from executor_sdk.conformance.examination import checks
 from executor_sdk.conformance.manifest import BY_ID, REQUIREMENTS
 from executor_sdk.policies.builtin import POLICIES
 from tests.conformance.mutants import MUTANTS

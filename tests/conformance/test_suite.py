@@ -8,9 +8,8 @@ import pytest
 
 from executor_sdk.conformance.examination import examine_all
 from executor_sdk.conformance.manifest import BY_ID, REQUIREMENTS
-from executor_sdk.conformance.requirement import Level
+from executor_sdk.conformance.results import Grade, Level, Result
 from executor_sdk.conformance.target import Target
-from executor_sdk.conformance.verdict import Result, Verdict
 from executor_sdk.testing.server import serve
 from tests.conformance.model import ModelExecutor
 from tests.conformance.mutants import MUTANTS
@@ -36,7 +35,7 @@ async def test_a_good_executor_passes_everything(good: Target) -> None:
 @pytest.mark.parametrize("requirement_id", [requirement.id for requirement in REQUIREMENTS])
 async def test_a_bad_executor_fails_its_requirement_and_no_other(requirement_id: str) -> None:
     """A requirement that no fault can break proves nothing; one that several break names none of them."""
-    expected = Verdict.FAIL if BY_ID[requirement_id].level is Level.MUST else Verdict.WARN
+    expected = Grade.FAIL if BY_ID[requirement_id].level is Level.MUST else Grade.WARN
 
     with serve(MUTANTS[requirement_id]()) as served:
         results = await examine_all(Target(served.url))
@@ -47,4 +46,4 @@ async def test_a_bad_executor_fails_its_requirement_and_no_other(requirement_id:
 
 
 def _unpassed(results: dict[str, Result]) -> dict[str, Result]:
-    return {name: result for name, result in results.items() if result.verdict is not Verdict.PASS}
+    return {name: result for name, result in results.items() if result.verdict is not Grade.PASS}

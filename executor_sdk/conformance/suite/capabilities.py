@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from executor_sdk.conformance.check import proves
-from executor_sdk.conformance.target import Probe
-from executor_sdk.conformance.verdict import BrokenError, NotTestableError
+from executor_sdk.conformance.results import BrokenError, NotTestableError
+from executor_sdk.conformance.target import Probe, proves
 from executor_sdk.protocol.plain import Json
 
 LISTS: Final = ("task_types", "profiles")

@@ -8,9 +8,8 @@ import anyio
 import orjson
 
 from executor_sdk.conformance import bodies
-from executor_sdk.conformance.check import proves
-from executor_sdk.conformance.target import Answer, Probe
-from executor_sdk.conformance.verdict import BrokenError, NotTestableError
+from executor_sdk.conformance.results import BrokenError, NotTestableError
+from executor_sdk.conformance.target import Probe, Received, proves
 from executor_sdk.protocol.plain import Json
 
 #: How many copies of one request a kernel may send.
@@ -82,9 +81,9 @@ async def a_caller_that_hung_up_may_ask_again(probe: Probe) -> None:
     _output(await probe.post("/execute", body), "the request sent again after its caller hung up")
 
 
-async def at_once(probe: Probe, requests: list[Json]) -> list[Answer]:
+async def at_once(probe: Probe, requests: list[Json]) -> list[Received]:
     """The answers to requests that are sent at the same time, in their order."""
-    answers: dict[int, Answer] = {}
+    answers: dict[int, Received] = {}
 
     async def send(number: int, body: Json) -> None:
         answers[number] = await probe.post("/execute", body)
@@ -110,7 +109,7 @@ def _first_broken(group: BaseExceptionGroup[BaseException]) -> BaseException:
     return next((error for error in group.exceptions if isinstance(error, BrokenError)), group.exceptions[0])
 
 
-def _output(answer: Answer, what: str) -> Json:
+def _output(answer: Received, what: str) -> Json:
     content = answer.json
     if answer.status != 200 or not isinstance(content, dict) or "candidate_output" not in content:
         raise BrokenError(f"{what} was answered {answer}, expected 200 with a candidate")

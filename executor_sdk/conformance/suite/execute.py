@@ -6,9 +6,8 @@ from typing import Final
 from uuid import uuid4
 
 from executor_sdk.conformance import bodies
-from executor_sdk.conformance.check import proves
-from executor_sdk.conformance.target import Probe
-from executor_sdk.conformance.verdict import BrokenError, NotTestableError
+from executor_sdk.conformance.results import BrokenError, NotTestableError
+from executor_sdk.conformance.target import Probe, proves
 from executor_sdk.policies import candidates
 from executor_sdk.protocol import wire
 from executor_sdk.protocol.plain import Json
@@ -35,13 +34,13 @@ async def a_task_of_an_offered_type_is_done(probe: Probe) -> None:
 
 @proves("EXC-EXEC-002")
 async def the_output_fits_the_contract(probe: Probe) -> None:
-    """Judged by the contract's own schema, fully."""
+    """Judged by the contract's own schema, fully; by the rules that the kit shares, see `suite`."""
     await _no_breach(probe, evidence=False)
 
 
 @proves("EXC-EXEC-003")
 async def the_evidence_keeps_the_rules(probe: Probe) -> None:
-    """Judged by the contract's evidence policy."""
+    """Judged by the contract's evidence policy; by the rules that the kit shares, see `suite`."""
     await _no_breach(probe, evidence=True)
 
 

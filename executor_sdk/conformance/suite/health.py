@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from executor_sdk.conformance.check import proves
-from executor_sdk.conformance.target import Probe
-from executor_sdk.conformance.verdict import BrokenError
+from executor_sdk.conformance.results import BrokenError
+from executor_sdk.conformance.target import Probe, proves
 
 
 @proves("EXC-HEALTH-001")

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from executor_sdk.conformance import bodies
-from executor_sdk.conformance.check import proves
+from executor_sdk.conformance.results import BrokenError
 from executor_sdk.conformance.suite.copies import at_once
-from executor_sdk.conformance.target import Probe
-from executor_sdk.conformance.verdict import BrokenError
+from executor_sdk.conformance.target import Probe, proves
 
 
 @proves("EXC-LOAD-001")

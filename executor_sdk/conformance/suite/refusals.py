@@ -8,9 +8,8 @@ from uuid import uuid4
 import orjson
 
 from executor_sdk.conformance import bodies
-from executor_sdk.conformance.check import proves
-from executor_sdk.conformance.target import Answer, Probe
-from executor_sdk.conformance.verdict import BrokenError, NotTestableError
+from executor_sdk.conformance.results import BrokenError, NotTestableError
+from executor_sdk.conformance.target import Probe, Received, proves
 
 #: Bodies that no retry can mend.
 BROKEN_BODIES: Final = (
@@ -93,7 +92,7 @@ async def a_deep_body_is_refused_and_survived(probe: Probe) -> None:
         raise BrokenError(f"after a body of {DEEP} levels /health is no longer 2xx")
 
 
-async def _refusals(probe: Probe) -> list[Answer]:
+async def _refusals(probe: Probe) -> list[Received]:
     """What the executor answers to a broken body and to a task type that it does not offer, where it refuses them."""
     unknown = bodies.ask(await probe.sample(), task_type=f"conformance-unknown-{uuid4().hex[:8]}")
     answers = [await probe.post("/execute", BROKEN_BODIES[0]), await probe.post("/execute", unknown)]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
+from executor_sdk.client.asks import Asked, verify_body
 from executor_sdk.conformance import bodies
-from executor_sdk.conformance.bodies import CROSSCHECK, SCHEMA_ONLY, THRESHOLDS, Done
-from executor_sdk.conformance.check import proves
-from executor_sdk.conformance.target import Answer, Probe
-from executor_sdk.conformance.verdict import BrokenError, NotTestableError
+from executor_sdk.conformance.bodies import CROSSCHECK, SCHEMA_ONLY, THRESHOLDS
+from executor_sdk.conformance.results import BrokenError, NotTestableError
+from executor_sdk.conformance.target import Probe, Received, proves
 from executor_sdk.protocol import wire
 from executor_sdk.protocol.digests import verifier_result_hash
 from executor_sdk.protocol.plain import Json
@@ -24,7 +24,7 @@ _U16: Final = 65_535
 async def a_verdict_is_whole(probe: Probe) -> None:
     """Every field with its type and range; the status is looked at by EXC-VERIFY-002."""
     done = await probe.done()
-    answer = await probe.post("/verify", bodies.verify_body(done))
+    answer = await probe.post("/verify", verify_body(done))
     if answer.status != 200 or not isinstance(answer.json, dict):
         raise BrokenError(f"POST /verify of its own candidate was answered {answer}")
     try:
@@ -40,7 +40,7 @@ async def a_verdict_is_whole(probe: Probe) -> None:
 async def the_status_agrees_with_passed(probe: Probe) -> None:
     """Looked at on a good candidate and on a bad one; a status that is left out is derived by the kernel."""
     done = await probe.done()
-    for body in (bodies.verify_body(done), bodies.verify_body(done, output=_without_answer(done))):
+    for body in (verify_body(done), verify_body(done, output=_without_answer(done))):
         verdict = await _verdict(probe, body, or_refused=True)
         if verdict.get("verification_status") is not None:
             _agrees(verdict)
@@ -50,7 +50,7 @@ async def the_status_agrees_with_passed(probe: Probe) -> None:
 async def its_own_candidate_is_not_failed(probe: Probe) -> None:
     """Inconclusive is an honest verdict where the evidence cannot be reached."""
     done = await probe.done()
-    verdict = await _verdict(probe, bodies.verify_body(done))
+    verdict = await _verdict(probe, verify_body(done))
     inconclusive = INCONCLUSIVE.intersection(_codes(verdict))
     if not verdict.get("passed") and not inconclusive:
         raise BrokenError(f"its own candidate was failed with reason codes {verdict.get('reason_codes')}")
@@ -61,7 +61,7 @@ async def a_bad_candidate_is_not_passed(probe: Probe) -> None:
     """Two faults, each alone: `answer` left out, `answer` of another type."""
     done = await probe.done()
     for output, what in ((_without_answer(done), "no answer"), (_output(done) | {"answer": 5}, "a number as answer")):
-        await _not_passed(probe, bodies.verify_body(done, output=output), f"a candidate with {what}")
+        await _not_passed(probe, verify_body(done, output=output), f"a candidate with {what}")
 
 
 @proves("EXC-VERIFY-005")
@@ -71,7 +71,7 @@ async def an_unknown_policy_is_answered_400(probe: Probe) -> None:
     faults = {"policy_id": "vp.conformance_unknown.v1", "policy_version": "999", "policy_hash": "0" * 64}
     for field, value in faults.items():
         policy = bodies.binding(SCHEMA_ONLY) | {field: value}
-        answer = await probe.post("/verify", bodies.verify_body(done, policy=policy))
+        answer = await probe.post("/verify", verify_body(done, policy=policy))
         if answer.status != 400:
             raise BrokenError(f"a policy with {field} {value!r} was answered {answer.status}, expected 400")
 
@@ -79,7 +79,7 @@ async def an_unknown_policy_is_answered_400(probe: Probe) -> None:
 @proves("EXC-VERIFY-006")
 async def the_result_hash_follows_the_reference_rule(probe: Probe) -> None:
     """The kernel takes any hash; with this one anybody can recompute what a vote committed to."""
-    body = bodies.verify_body(await probe.done())
+    body = verify_body(await probe.done())
     verdict = await _verdict(probe, body)
     expected = verifier_result_hash(
         candidate_id=body["candidate"]["candidate_id"],
@@ -99,7 +99,7 @@ async def the_result_hash_follows_the_reference_rule(probe: Probe) -> None:
 async def reason_codes_belong_to_the_policy(probe: Probe) -> None:
     """Codes that the protocol does not know are an author's own and pass."""
     done = await probe.done()
-    for body in (bodies.verify_body(done), bodies.verify_body(done, output=_without_answer(done))):
+    for body in (verify_body(done), verify_body(done, output=_without_answer(done))):
         verdict = await _verdict(probe, body, or_refused=True)
         foreign = [code for code in _codes(verdict) if code in _PROTOCOL_CODES and code not in ALLOWED_CODES]
         if foreign:
@@ -109,7 +109,7 @@ async def reason_codes_belong_to_the_policy(probe: Probe) -> None:
 @proves("EXC-VERIFY-008")
 async def verifying_again_changes_nothing(probe: Probe) -> None:
     """A verdict that was inconclusive may well be another one later."""
-    body = bodies.verify_body(await probe.done())
+    body = verify_body(await probe.done())
     first, second = await _verdict(probe, body), await _verdict(probe, body)
     if INCONCLUSIVE.intersection([*_codes(first), *_codes(second)]):
         raise NotTestableError("the verdict is inconclusive, so it may change")
@@ -124,11 +124,9 @@ async def thresholds_are_kept(probe: Probe) -> None:
     done = await probe.done()
     thresholds = bodies.binding(THRESHOLDS, {"min_confidence": 0.5})
     low = _output(done) | {"confidence": 0.1}
-    await _not_passed(
-        probe, bodies.verify_body(done, output=low, policy=thresholds), "confidence 0.1 where 0.5 is demanded"
-    )
+    await _not_passed(probe, verify_body(done, output=low, policy=thresholds), "confidence 0.1 where 0.5 is demanded")
     bare = {key: value for key, value in _output(done).items() if key != "check_summary"}
-    crosscheck = bodies.verify_body(done, output=bare, policy=bodies.binding(CROSSCHECK, {"min_score": 0.1}))
+    crosscheck = verify_body(done, output=bare, policy=bodies.binding(CROSSCHECK, {"min_score": 0.1}))
     await _not_passed(probe, crosscheck, "a missing check_summary under vp.crosscheck.v1")
 
 
@@ -137,7 +135,7 @@ async def the_built_in_policies_are_known(probe: Probe) -> None:
     """Known means judged: the verdict itself is free."""
     done = await probe.done()
     for policy_id in (SCHEMA_ONLY, THRESHOLDS, CROSSCHECK):
-        answer = await probe.post("/verify", bodies.verify_body(done, policy=bodies.binding(policy_id)))
+        answer = await probe.post("/verify", verify_body(done, policy=bodies.binding(policy_id)))
         if answer.status != 200:
             raise BrokenError(f"{policy_id} was answered {answer}")
 
@@ -171,7 +169,7 @@ async def _verdict(probe: Probe, body: Json, *, or_refused: bool = False) -> dic
     return _content(answer)
 
 
-def _content(answer: Answer) -> dict[str, Json]:
+def _content(answer: Received) -> dict[str, Json]:
     content = answer.json
     if answer.status != 200 or not isinstance(content, dict):
         raise BrokenError(f"POST /verify was answered {answer}, expected a verdict")
@@ -185,14 +183,14 @@ async def _not_passed(probe: Probe, body: Json, what: str) -> None:
         raise BrokenError(f"{what} was passed")
 
 
-def _output(done: Done) -> dict[str, Json]:
+def _output(done: Asked) -> dict[str, Json]:
     output = done.answer["candidate_output"]
     if not isinstance(output, dict):
         raise NotTestableError("its output is no object, so no part of it can be taken away")
     return output
 
 
-def _without_answer(done: Done) -> dict[str, Json]:
+def _without_answer(done: Asked) -> dict[str, Json]:
     return {key: value for key, value in _output(done).items() if key != "answer"}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import sys
 from typing import Any
 
 import anyio
@@ -22,6 +23,14 @@ pytestmark = pytest.mark.anyio
 
 ANSWER = {"candidate_output": {"answer": "x"}, "evidence_inline": [], "evidence_refs": [], "ours": 1}
 CAPABILITIES = {"task_types": ["t"], "profiles": ["p"], "provider_family": "f", "model_id": "m", "more": True}
+
+
+@pytest.fixture(autouse=True, params=["kernel", "lean"])
+def installed(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every test with and without what the extra `kernel` brings: nobody should see a difference."""
+    if request.param == "lean":
+        monkeypatch.setitem(sys.modules, "aiohttp", None)
+        monkeypatch.delitem(sys.modules, "executor_sdk.client.aiohttp_pool", raising=False)
 
 
 def client(url: str, **options: Any) -> ExecutorClient:

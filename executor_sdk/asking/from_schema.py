@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from executor_sdk.protocol.plain import Json
+from executor_sdk.protocol.references import referenced
 
 #: Levels of nesting after which a recursive schema gets null.
 _MAX_LEVELS: Final = 12
@@ -40,7 +41,7 @@ def _value(schema: Json, root: Json, levels: int) -> Json:
     if stated is not None:
         return stated[0]
     if isinstance(schema.get("$ref"), str):
-        return _value(_pointed(root, schema["$ref"]), root, levels - 1)
+        return _value(referenced(root, schema["$ref"]), root, levels - 1)
     for keyword in ("anyOf", "oneOf"):
         if schema.get(keyword):
             return _value({**_without(schema, keyword), **_first_usable(schema[keyword])}, root, levels - 1)
@@ -125,7 +126,7 @@ def _first_usable(options: Json) -> dict[str, Json]:
 def _merged(schema: Mapping[str, Json], root: Json) -> dict[str, Json]:
     merged: dict[str, Json] = {"properties": {}, "required": []}
     for part in [_without(schema, "allOf"), *schema["allOf"]]:
-        whole = _pointed(root, part["$ref"]) if isinstance(part, dict) and "$ref" in part else part
+        whole = referenced(root, part["$ref"]) if isinstance(part, dict) and "$ref" in part else part
         if not isinstance(whole, dict):
             continue
         merged["properties"] |= whole.get("properties", {})
@@ -134,18 +135,6 @@ def _merged(schema: Mapping[str, Json], root: Json) -> dict[str, Json]:
     if not merged["properties"] and not merged["required"]:
         del merged["properties"], merged["required"]
     return merged
-
-
-def _pointed(root: Json, reference: str) -> Json:
-    """The part of `root` that a local reference names; nothing remote is ever fetched."""
-    if not reference.startswith("#"):
-        return None
-    part = root
-    for step in reference[1:].strip("/").split("/"):
-        name = step.replace("~1", "/").replace("~0", "~")
-        if name:
-            part = part.get(name) if isinstance(part, dict) else None
-    return part
 
 
 def _has_example(part: Json) -> bool:

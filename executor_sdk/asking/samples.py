@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
-from executor_sdk.conformance.from_schema import sample_of
+from executor_sdk.asking.from_schema import sample_of
+from executor_sdk.client.asks import handlers_of, offered
 from executor_sdk.protocol.plain import Json, NotJsonError, parse
 
 Origin = Literal["file", "schema", "documents"]
@@ -53,11 +54,15 @@ def read_samples(path: Path) -> tuple[Sample, ...]:
 
 
 def choose(capabilities: Json, given: tuple[Sample, ...], *, task_type: str = "", profile: str = "") -> Sample:
-    """The task to test with: the first given one, or the wanted or first offered type with inputs from its schema."""
-    task_type = task_type or (given[0].task_type if given else "") or _first(capabilities, "task_types", "swarm")
-    profile = profile or (given[0].profile if given else "") or _profile(capabilities, task_type)
-    if given:
-        return Sample(task_type, profile, given[0].inputs, "file")
+    """The task to ask for: the first given one, or the wanted or first offered type with inputs from its schema."""
+    wanted = given[0] if given else None
+    task_type, profile = offered(
+        capabilities,
+        task_type=task_type or (wanted.task_type if wanted else ""),
+        profile=profile or (wanted.profile if wanted else ""),
+    )
+    if wanted is not None:
+        return Sample(task_type, profile, wanted.inputs, "file")
     schema = input_schema(capabilities, task_type, profile)
     if schema is None:
         return Sample(task_type, profile, dict(DOCUMENTS_INPUTS), "documents")
@@ -71,24 +76,12 @@ def input_schema(capabilities: Json, task_type: str, profile: str) -> Json | Non
     """
     if not isinstance(capabilities, dict):
         return None
-    for handler in _handlers(capabilities, task_type):
+    for handler in handlers_of(capabilities, task_type):
         if profile in handler.get("profiles", [profile]):
             return _schema(handler, "input_schema", "inputs_schema")
     schemas = capabilities.get("schemas")
     entry = schemas.get(task_type) if isinstance(schemas, dict) else None
     return _schema(entry, "input", "inputs", "input_schema") if isinstance(entry, dict) else None
-
-
-def _profile(capabilities: Json, task_type: str) -> str:
-    """A profile in which the task type is done: where handlers are published, one of its own."""
-    own = next((_first(handler, "profiles", "") for handler in _handlers(capabilities, task_type)), "")
-    return own or _first(capabilities, "profiles", "default")
-
-
-def _handlers(capabilities: Json, task_type: str) -> list[dict[str, Json]]:
-    handlers = capabilities.get("handlers") if isinstance(capabilities, dict) else None
-    published = handlers if isinstance(handlers, list) else []
-    return [one for one in published if isinstance(one, dict) and one.get("task_type") == task_type]
 
 
 def _schema(entry: dict[str, Json], *names: str) -> Json | None:
@@ -101,10 +94,3 @@ def _is_sample(item: Json) -> bool:
         and "inputs" in item
         and all(isinstance(item.get(name, ""), str) for name in ("task_type", "profile"))
     )
-
-
-def _first(capabilities: Json, field: str, otherwise: str) -> str:
-    values = capabilities.get(field) if isinstance(capabilities, dict) else None
-    if isinstance(values, list) and values and isinstance(values[0], str):
-        return values[0]
-    return otherwise

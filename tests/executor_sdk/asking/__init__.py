@@ -1,0 +1,1 @@
+"""Tests of sample inputs, and of loading an application by its name."""

@@ -1,0 +1,81 @@
+"""What a type checker must see of dependencies, generators and options: mistakes are found where they are written."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from typing import Annotated, assert_type
+
+from pydantic import BaseModel
+
+from executor_sdk import Depends, Executor, Progress, Settings, Task, in_process
+from executor_sdk.testing import a_task
+
+
+class Ask(BaseModel):
+    """Inputs."""
+
+    url: str
+
+
+class Finding(BaseModel):
+    """An output."""
+
+    answer: str
+
+
+class Sales:
+    """Something that is made for a call."""
+
+
+executor = Executor("acme", "m-1", timeout_s=3, max_concurrency=2)
+
+
+def open_sales(task: Task) -> Iterator[Sales]:
+    """A dependency that cleans up."""
+    yield Sales()
+
+
+@executor.execute("counted")
+def counted(ask: Ask, sales: Annotated[Sales, Depends(open_sales)]) -> Finding:
+    """What is injected is an argument like any other for who calls the function."""
+    assert_type(sales, Sales)
+    return Finding(answer=ask.url)
+
+
+@executor.execute("streamed", profiles=("fast",), timeout_s=1.5)
+async def streamed(ask: Ask, task: Task) -> AsyncIterator[Progress | Finding]:
+    """A generator that tells its progress, and its result last."""
+    yield Progress(0.5, "half")
+    yield Finding(answer=ask.url)
+
+
+@executor.execute("walked")
+def walked(ask: Ask) -> Iterator[Progress | Finding]:
+    """The same without async."""
+    yield Progress(1.0)
+    yield Finding(answer=ask.url)
+
+
+@executor.execute("wrong")
+async def wrong(ask: Ask) -> AsyncIterator[Progress | Finding]:
+    """A generator is held to what it says that it yields."""
+    yield 3  # type: ignore[misc]
+    yield Progress("half")  # type: ignore[arg-type]
+
+
+ask = Ask(url="u")
+assert_type(counted(ask, Sales()), Finding)
+assert_type(streamed(ask, a_task()), AsyncIterator[Progress | Finding])
+assert_type(walked(ask), Iterator[Progress | Finding])
+assert_type(Settings(timeout_s=1).changed(drain_s=2), Settings)
+assert_type(executor.settings, Settings)
+
+with in_process(executor, overrides={open_sales: Sales}, timeout_s=0.1) as rt:
+    assert_type(rt.verify(rt.execute({"url": "u"}, task_type="counted")).score, float)
+
+counted(ask)  # type: ignore[call-arg]
+counted(ask, 3)  # type: ignore[arg-type]
+Depends(3)  # type: ignore[arg-type]
+Settings(timeout_s="soon")  # type: ignore[arg-type]
+Settings(no_such_option=1)  # type: ignore[call-arg]
+executor.execute("late", timeout_s="soon")  # type: ignore[call-overload]
