@@ -9,7 +9,7 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.server import ServerState
 
-from executor_sdk.serving.door import LINGER_S, MAX_FIELDS, MAX_LINGERING, MAX_PIPELINED, UNTAKEN_S, Door
+from executor_sdk.serving.door import LINGER_S, MAX_FIELDS, MAX_LINGERING, MAX_PIPELINED, PIECE_BYTES, Door
 from executor_sdk.serving.refusals import FULL, MALFORMED, Refusal, head_too_large, head_too_slow, response_bytes
 
 try:
@@ -51,6 +51,8 @@ class BoundedHttp(HttpToolsProtocol):
         #: Whether what still comes is thrown away.
         self._deaf = False
         self._fault = MALFORMED
+        self._max_head_bytes = self._door.bounds.max_head_bytes
+        self.headers = []
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Come in through the door."""
@@ -65,16 +67,24 @@ class BoundedHttp(HttpToolsProtocol):
 
     def handle_websocket_upgrade(self) -> None:
         """Hand the connection over; it still counts, and is never idle."""
+        self._deaf = True
         self._door.leave(self)
         super().handle_websocket_upgrade()
 
     def data_received(self, data: bytes) -> None:
-        """Parse what came, unless it can only be more of what was refused."""
+        """Parse what came, in pieces that cannot hold much more than is allowed."""
+        if len(data) <= PIECE_BYTES:
+            self._take(data)
+            return
+        for at in range(0, len(data), PIECE_BYTES):
+            self._take(data[at : at + PIECE_BYTES])
+
+    def _take(self, data: bytes) -> None:
         if self._deaf:
             return
         self._unread += len(data)
         super().data_received(data)
-        if self._unread > self._door.bounds.max_head_bytes and not self._deaf:
+        if (self._unread > self._max_head_bytes or len(self.headers) > MAX_FIELDS) and not self._deaf:
             self._refuse(self._too_large())
 
     def on_message_begin(self) -> None:
@@ -86,18 +96,10 @@ class BoundedHttp(HttpToolsProtocol):
         self._head_begun = True
         super().on_message_begin()
 
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """One field of a head, or of a trailer, which uvicorn keeps too."""
-        if len(self.headers) >= MAX_FIELDS:
-            self._fault = self._too_large()
-            raise _BeyondError
-        super().on_header(name, value)
-
     def on_headers_complete(self) -> None:
         """The head has come: the connection is busy."""
-        max_bytes = self._door.bounds.max_head_bytes
         # Other things may have come with the head, so only then is it measured by itself.
-        if self._unread > max_bytes and self._head_bytes() > max_bytes:
+        if len(self.headers) > MAX_FIELDS or (self._unread > self._max_head_bytes < self._head_bytes()):
             self._fault = self._too_large()
             raise _BeyondError
         self._unread = 0
@@ -138,7 +140,7 @@ class BoundedHttp(HttpToolsProtocol):
         """End what waits for too long."""
         waited_s = now - self._since
         if self.transport.is_closing() or self.flow.write_paused:
-            if waited_s > UNTAKEN_S:
+            if waited_s > self._door.bounds.answer_timeout_s:
                 self.transport.abort()
         elif self in self._door.lingering:
             if waited_s > LINGER_S:
@@ -163,11 +165,13 @@ class BoundedHttp(HttpToolsProtocol):
         return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
 
     def _too_large(self) -> Refusal:
-        return head_too_large(self._door.bounds.max_head_bytes, MAX_FIELDS)
+        return head_too_large(self._max_head_bytes, MAX_FIELDS)
 
     def _refuse(self, refusal: Refusal) -> None:
         """Hear no more; answer unless that would break into another answer, then close."""
         self._deaf = True
+        # What is over the bound was kept by the parser's own callbacks.
+        del self.headers[MAX_FIELDS:]
         self._since = self.loop.time()
         if self._busy:
             cycle = self.cycle

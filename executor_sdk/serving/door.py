@@ -15,17 +15,21 @@ LOOK_S: Final = 0.5
 #: Header fields of one head. A field costs some 170 bytes of memory, however few bytes were sent for it.
 MAX_FIELDS: Final = 128
 
+#: Bytes that are parsed before the bounds are looked at: what they can hold at the most is held for a moment.
+PIECE_BYTES: Final = 16 * 1024
+
 #: Requests that may wait behind the one that is worked on, on one connection.
 MAX_PIPELINED: Final = 16
+
+#: Connections that wait to be accepted. Python's own loop tries as many accepts, and logs each, every second while the
+#: process can open no file.
+MAX_BACKLOG: Final = 256
 
 #: Seconds that a refused client gets to read the refusal: closing earlier would reset the connection under it.
 LINGER_S: Final = 2.0
 
 #: Refused clients that get this time at once.
 MAX_LINGERING: Final = 64
-
-#: Seconds for which a client may leave the rest of an answer untaken.
-UNTAKEN_S: Final = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +42,8 @@ class Bounds:
     max_head_bytes: int = 32 * 1024
     #: Seconds in which a head must come, from its first byte on; and in which a new connection must send that byte.
     head_timeout_s: float = 10.0
+    #: Seconds for which a client may leave the rest of an answer untaken.
+    answer_timeout_s: float = 30.0
 
 
 class Guest(Protocol):
@@ -100,6 +106,6 @@ def _shares(wanted: int) -> tuple[int, int]:
     """
     files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     if files == resource.RLIM_INFINITY:
-        return wanted, 2_048
+        return wanted, MAX_BACKLOG
     connections = max(1, min(wanted, files * 2 // 3))
-    return connections, max(8, min(2_048, (files - connections) // 2))
+    return connections, max(8, min(MAX_BACKLOG, (files - connections) // 2))

@@ -89,6 +89,8 @@ def _settings(arguments: argparse.Namespace) -> KernelSettings:
         "lease_ms": "lease_ms",
         "poll_ms": "poll_ms",
         "concurrency": "concurrency",
+        "max_connections": "max_connections",
+        "head_timeout": "head_timeout_s",
     }
     given = {setting: getattr(arguments, name) for name, setting in named.items() if hasattr(arguments, name)}
     return KernelSettings(state_dir=arguments.state_dir, **given)

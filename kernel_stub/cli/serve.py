@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import anyio
 
 from executor_sdk.serving.addresses import LOOPBACK, is_private, listen, listen_address, url_of
-from kernel_stub.cli.arguments import Subcommands, command, opened
+from kernel_stub.cli.arguments import Subcommands, command, opened, positive, seconds
 from kernel_stub.cli.printing import note, say
 from kernel_stub.cli.worker import add_worker_options, on_stop_signal
 from kernel_stub.kernel import Kernel
@@ -30,6 +30,8 @@ def add_commands(subcommands: Subcommands) -> None:
         parser.add_argument(
             "--listen", type=listen_address, default=_DEFAULT, metavar="HOST:PORT", help="(127.0.0.1:7788)"
         )
+        parser.add_argument("--max-connections", type=positive, default=1_000, metavar="N", help="at once (1000)")
+        parser.add_argument("--head-timeout", type=seconds, default=10.0, metavar="S", help="for a request head (10)")
         parser.add_argument("--no-worker", action="store_true", help="leave the steps to `run worker` processes")
         add_worker_options(parser)
 
