@@ -40,10 +40,13 @@ class BoundedHttp(HttpToolsProtocol):
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self._door = door or _door_of(server_state)
+        self._idle = self._door.idle
+        self._max_head_bytes = self._door.bounds.max_head_bytes
+        self._head_timeout_s = self._door.bounds.head_timeout_s
         #: When the client began to owe something: a head, the taking of an answer, or its leave.
         self._since = self.loop.time()
         #: Seconds that it may owe it while the connection is idle.
-        self._patience_s = self._door.bounds.head_timeout_s
+        self._patience_s = self._head_timeout_s
         self._busy = False
         #: Bytes that came since the last head was complete or the last part of a body came: all of them may be kept.
         self._unread = 0
@@ -51,7 +54,6 @@ class BoundedHttp(HttpToolsProtocol):
         #: Whether what still comes is thrown away.
         self._deaf = False
         self._fault = MALFORMED
-        self._max_head_bytes = self._door.bounds.max_head_bytes
         self.headers = []
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -92,7 +94,7 @@ class BoundedHttp(HttpToolsProtocol):
         if len(self.pipeline) >= MAX_PIPELINED:
             raise _BeyondError
         self._since = self.loop.time()
-        self._patience_s = self._door.bounds.head_timeout_s
+        self._patience_s = self._head_timeout_s
         self._head_begun = True
         super().on_message_begin()
 
@@ -106,7 +108,7 @@ class BoundedHttp(HttpToolsProtocol):
         self._head_begun = False
         super().on_headers_complete()
         self._busy = True
-        self._door.idle.pop(self, None)
+        self._idle.pop(self, None)
 
     def on_body(self, body: bytes) -> None:
         """A part of a body, which the application bounds."""
@@ -122,9 +124,10 @@ class BoundedHttp(HttpToolsProtocol):
         # Without the timer that uvicorn would set for each request.
         self.server_state.total_requests += 1
         self._busy = False
-        self._patience_s = self.timeout_keep_alive
+        if not self._head_begun:
+            self._patience_s = self.timeout_keep_alive
         if not self.transport.is_closing():
-            self._door.idle[self] = None
+            self._idle[self] = None
             self.flow.resume_reading()
 
     def send_400_response(self, msg: str) -> None:
@@ -145,15 +148,15 @@ class BoundedHttp(HttpToolsProtocol):
         elif self in self._door.lingering:
             if waited_s > LINGER_S:
                 self.transport.close()
-        elif self in self._door.idle and waited_s > self._patience_s:
+        elif self in self._idle and waited_s > self._patience_s:
             if self._head_begun:
-                self._refuse(head_too_slow(self._door.bounds.head_timeout_s))
+                self._refuse(head_too_slow(self._head_timeout_s))
             else:
                 self.make_room()
 
     def make_room(self) -> None:
         """Close an idle connection without a word, as keep-alive connections end."""
-        self._door.idle.pop(self, None)
+        self._idle.pop(self, None)
         self._since = self.loop.time()
         self.transport.close()
 
@@ -185,7 +188,7 @@ class BoundedHttp(HttpToolsProtocol):
             if cycle.response_started:
                 self.transport.close()
                 return
-        self._door.idle.pop(self, None)
+        self._idle.pop(self, None)
         body = self._door.render(refusal)
         self.transport.write(response_bytes(refusal, body, self.server_state.default_headers))
         self._linger()

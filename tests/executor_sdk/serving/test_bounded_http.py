@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from executor_sdk.serving.door import Bounds, Door
 from executor_sdk.testing.server import serve
-from tests.executor_sdk.serving.houses import SOON_S, answered
+from tests.executor_sdk.serving.houses import ROOT, SOON_S, answered
 
 GET = b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n"
 
@@ -116,6 +118,15 @@ def test_an_application_hears_that_the_body_it_waits_for_never_comes() -> None:
 
         assert told.wait(SOON_S)
     assert (response.status, [message["more_body"] for message in heard]) == (400, [True] * len(heard))
+
+
+def test_a_missing_parser_is_told_with_what_to_install() -> None:
+    """uvicorn would fall back to another one, which has no bounds."""
+    program = "import sys; sys.modules['httptools'] = None; import executor_sdk.serving.bounded_http"
+    ended = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
+
+    assert ended.returncode == 1
+    assert ended.stderr.endswith("bounds of HTTP need the package httptools: pip install 'uvicorn[standard]'\n")
 
 
 def _ends_while_it_sends(caller: socket.socket) -> bool:

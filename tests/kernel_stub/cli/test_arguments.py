@@ -25,6 +25,8 @@ from kernel_stub.cli import main
         ["serve", "--listen", "7788x"],
         ["serve", "--listen", "127.0.0.1:70000"],
         ["serve", "--call-timeout", "nan"],
+        ["serve", "--max-connections", "0"],
+        ["serve", "--head-timeout", "0"],
     ],
 )
 def test_wrong_usage_exits_with_2_and_leaves_no_state(
