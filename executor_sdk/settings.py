@@ -70,6 +70,12 @@ class Settings:
     fetch_timeout_s: float = 20.0
     fetch_max_bytes: int = 64 * _MIB
 
+    #: Bounds of a server: connections at once, fewer where the process may not open so many files; bytes of a
+    #: request's first line and header fields; and the time in which these must have come.
+    max_connections: int = 1_000
+    max_head_bytes: int = 32 * 1024
+    head_timeout_s: float = 10.0
+
     def __post_init__(self) -> None:
         for name in ("ledger", "artifacts_dir"):
             if isinstance(path := getattr(self, name), str):
@@ -106,9 +112,12 @@ class Settings:
 
 
 #: Least values other than 0.
-_LEAST: Final = {"max_concurrency": 1, "threads": 1, "max_body_bytes": 1, "max_depth": 8} | dict.fromkeys(
-    ("timeout_s", "verify_timeout_s", "body_timeout_s", "fetch_timeout_s"), 0.001
-)
+_LEAST: Final = {
+    "max_concurrency": 1, "threads": 1, "max_body_bytes": 1, "max_depth": 8, "max_connections": 1,
+    "max_head_bytes": 1_024,
+} | dict.fromkeys(
+    ("timeout_s", "verify_timeout_s", "body_timeout_s", "fetch_timeout_s", "head_timeout_s"), 0.001
+)  # fmt: skip
 
 _NAMES: Final = tuple(field.name for field in fields(Settings))
 

@@ -34,6 +34,11 @@ class KernelSettings:
     drain_s: float = 5.0
     #: Bytes of one request body that the API takes.
     max_body_bytes: int = 4 * 1024 * 1024
+    #: Connections to the API at once; fewer where the process may not open so many files.
+    max_connections: int = 1_000
+    #: Bytes of a request's first line and header fields, and the time in which these must have come.
+    max_head_bytes: int = 32 * 1024
+    head_timeout_s: float = 10.0
 
     @property
     def store_path(self) -> Path:

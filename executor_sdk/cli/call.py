@@ -9,10 +9,8 @@ from typing import TYPE_CHECKING
 import anyio
 
 from executor_sdk.asking.samples import Sample, choose
-from executor_sdk.cli.address import reached
-from executor_sdk.cli.arguments import add_address, add_json, add_timeout, json_given
-from executor_sdk.cli.exits import CommandError, Exit
-from executor_sdk.cli.printing import pretty
+from executor_sdk.cli.applications import reached
+from executor_sdk.cli.command import CommandError, Exit, add_address, add_json, add_timeout, json_given, pretty
 from executor_sdk.client.answer import Answer
 from executor_sdk.client.asks import Asked, verify_body
 from executor_sdk.client.executor_client import ExecutorClient
@@ -21,7 +19,7 @@ from executor_sdk.errors import ExecutorRefusedError, ExecutorUnreachableError
 from executor_sdk.protocol.plain import Json, NotJsonError, parse
 
 if TYPE_CHECKING:
-    from executor_sdk.cli.arguments import Commands
+    from executor_sdk.cli.command import Commands
 
 
 def add(commands: Commands) -> None:

@@ -9,10 +9,8 @@ from typing import TYPE_CHECKING
 import anyio
 
 from executor_sdk.asking.samples import SamplesError, read_samples
-from executor_sdk.cli.address import reached
-from executor_sdk.cli.arguments import add_json, add_timeout
-from executor_sdk.cli.exits import CommandError, Exit
-from executor_sdk.cli.printing import pretty
+from executor_sdk.cli.applications import reached
+from executor_sdk.cli.command import CommandError, Exit, add_json, add_timeout, pretty
 from executor_sdk.client.executor_client import ExecutorClient
 from executor_sdk.conformance import report
 from executor_sdk.conformance.examination import examine_all
@@ -22,7 +20,7 @@ from executor_sdk.conformance.target import Target
 from executor_sdk.errors import ExecutorUnreachableError
 
 if TYPE_CHECKING:
-    from executor_sdk.cli.arguments import Commands
+    from executor_sdk.cli.command import Commands
 
 
 def add(commands: Commands) -> None:

@@ -10,10 +10,10 @@ from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Final
 
 from executor_sdk.cli import call, conformance, describe, serve
-from executor_sdk.cli.exits import CommandError, Exit
+from executor_sdk.cli.command import CommandError, Exit
 
 if TYPE_CHECKING:
-    from executor_sdk.cli.arguments import Commands
+    from executor_sdk.cli.command import Commands
 
 #: Other packages name a function here that takes the subparsers and adds a command, as `add` of each of ours does.
 GROUP: Final = "executor_sdk.commands"

@@ -8,16 +8,14 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from executor_sdk.cli.address import reached
-from executor_sdk.cli.arguments import add_address, add_json, add_timeout
-from executor_sdk.cli.exits import CommandError, Exit
-from executor_sdk.cli.printing import pretty
+from executor_sdk.cli.applications import reached
+from executor_sdk.cli.command import CommandError, Exit, add_address, add_json, add_timeout, pretty
 from executor_sdk.client.executor_client import ExecutorClient
 from executor_sdk.errors import ExecutorRefusedError, ExecutorUnreachableError
 from executor_sdk.protocol.plain import Json
 
 if TYPE_CHECKING:
-    from executor_sdk.cli.arguments import Commands
+    from executor_sdk.cli.command import Commands
 
 
 def add(commands: Commands) -> None:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
-import uvicorn
 from starlette.types import ASGIApp
+
+from executor_sdk.serving.addresses import LOOPBACK, listen, url_of
+from executor_sdk.serving.server import Server, configuration
 
 #: Seconds that an application may take to start, and to stop.
 START_S: Final = 30.0
@@ -35,40 +36,17 @@ def serve(app: ASGIApp, **options: Any) -> Iterator[Served]:
 
     Args:
         app: any ASGI application.
-        options: of `uvicorn.Config`, in place of quiet defaults.
+        options: of `serving.server.configuration`: a `door` with other bounds, or what `uvicorn.Config` takes.
     """
-    given = {"log_level": "warning", "lifespan": "auto", "timeout_graceful_shutdown": 3, **options}
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        server = _Server(uvicorn.Config(app, **given))
-        thread = threading.Thread(target=server.live, args=(listening,), name="served", daemon=True)
+    options = {"timeout_graceful_shutdown": 3, **options}
+    with listen(LOOPBACK, 0) as listening:
+        server = Server(configuration(app, **options))
+        thread = threading.Thread(target=server.run, args=([listening],), name="served", daemon=True)
         thread.start()
         try:
             if not server.settled.wait(START_S) or not server.started:
                 raise NotStartedError("the application did not start; its log says why")
-            port = listening.getsockname()[1]
-            yield Served(f"http://127.0.0.1:{port}", port)
+            yield Served(url_of(listening), listening.getsockname()[1])
         finally:
-            server.should_exit = True
+            server.stop()
             thread.join(STOP_S)
-
-
-class _Server(uvicorn.Server):
-    """A server that tells when it listens, or has given up."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.settled = threading.Event()
-
-    def live(self, listening: socket.socket) -> None:
-        """Serve until told to exit; the thread's whole life."""
-        try:
-            # A startup that fails ends in sys.exit, which means nothing in a thread.
-            with suppress(SystemExit):
-                self.run(sockets=[listening])
-        finally:
-            self.settled.set()
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start listening, and tell."""
-        await super().startup(sockets=sockets)
-        self.settled.set()

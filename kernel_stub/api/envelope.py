@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from executor_sdk.protocol.plain import Json
+from executor_sdk.serving.refusals import Refusal
 from kernel_stub.errors import KernelError
 
 _CODES: Final = {404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED"}
@@ -23,10 +24,15 @@ def success(**facts: Json) -> Response:
 
 def failure(status: int, sentence: str, code: str, *, details: Json = None, **headers: str) -> Response:
     """The error envelope; `details` only where there are any."""
-    body: dict[str, Json] = {"ok": False, "error": sentence, "code": code}
+    body = _failed(sentence, code)
     if details is not None:
         body["details"] = details
     return _answer(status, body, headers)
+
+
+def refusal_body(refusal: Refusal) -> bytes:
+    """The error envelope of what the server itself refuses."""
+    return orjson.dumps(_failed(refusal.message, refusal.code))
 
 
 async def kernel_failure(_: Request, error: Exception) -> Response:
@@ -47,6 +53,10 @@ async def http_failure(request: Request, error: Exception) -> Response:
 async def crash(_: Request, __: Exception) -> Response:
     """The answer to a fault of ours. The server logs the traceback, which Starlette raises on; the wire has none."""
     return failure(500, "internal error", "INTERNAL_ERROR")
+
+
+def _failed(sentence: str, code: str) -> dict[str, Json]:
+    return {"ok": False, "error": sentence, "code": code}
 
 
 def _answer(status: int, body: Json, headers: Mapping[str, str] | None = None) -> Response:

@@ -1,15 +1,17 @@
-"""How arguments are read: the kernel's words for a usage error, and options that several commands share."""
+"""How arguments are read: the kernel's words for a usage error, options that commands share, the kernel they name."""
 
 from __future__ import annotations
 
 import argparse
 import re
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final, NoReturn, TypeAlias
 
 from kernel_stub.errors import KernelError
+from kernel_stub.kernel import Kernel, open_kernel
 from kernel_stub.settings import KernelSettings
 
 #: What a command is: it gets its arguments and returns its exit code.
@@ -47,38 +49,11 @@ def command(subcommands: Subcommands, name: str, run: Command, help_text: str) -
     return parser
 
 
-def add_worker_options(parser: argparse.ArgumentParser) -> None:
-    """The options of a worker, wherever it runs."""
-    parser.add_argument("--worker-id", metavar="ID", help="the name in leases; made up where not given")
-    parser.add_argument("--concurrency", type=positive, default=8, metavar="N", help="steps in flight (8)")
-    parser.add_argument("--poll-ms", type=positive, default=250, metavar="MS", help="wait of an idle worker (250)")
-    parser.add_argument("--lease-ms", type=positive, default=30_000, metavar="MS", help="hold of a step (30000)")
-    parser.add_argument("--call-timeout", type=seconds, default=30.0, metavar="S", help="limit of one call (30)")
-    parser.add_argument("--resends", type=natural, default=4, metavar="N", help="resends after no answer (4)")
-
-
-def settings_of(arguments: argparse.Namespace) -> KernelSettings:
-    """The kernel's settings as the arguments give them."""
-    named = {
-        "call_timeout": "call_timeout_s",
-        "resends": "resends",
-        "lease_ms": "lease_ms",
-        "poll_ms": "poll_ms",
-        "concurrency": "concurrency",
-    }
-    given = {setting: getattr(arguments, name) for name, setting in named.items() if hasattr(arguments, name)}
-    return KernelSettings(state_dir=arguments.state_dir, **given)
-
-
-def store_path(arguments: argparse.Namespace) -> Path | None:
-    """The store's file where `--store` names one, inside the state directory."""
-    name: str | None = arguments.store
-    if name is None:
-        return None
-    if Path(name).name != name or name in {"", ".", ".."}:
-        raise UsageRefusedError("--store is the name of a file inside the state directory")
-    path: Path = arguments.state_dir / name
-    return path
+@asynccontextmanager
+async def opened(arguments: argparse.Namespace) -> AsyncIterator[Kernel]:
+    """The kernel that the arguments speak of, for the length of one command; a server may run beside it."""
+    async with open_kernel(_settings(arguments), store_path=_store_path(arguments)) as kernel:
+        yield kernel
 
 
 def positive(text: str) -> int:
@@ -104,3 +79,29 @@ def seconds(text: str) -> float:
     if not 0 < value <= 86_400:
         raise argparse.ArgumentTypeError(f"{text!r} is not a duration in seconds")
     return value
+
+
+def _settings(arguments: argparse.Namespace) -> KernelSettings:
+    """The kernel's settings as the arguments give them."""
+    named = {
+        "call_timeout": "call_timeout_s",
+        "resends": "resends",
+        "lease_ms": "lease_ms",
+        "poll_ms": "poll_ms",
+        "concurrency": "concurrency",
+        "max_connections": "max_connections",
+        "head_timeout": "head_timeout_s",
+    }
+    given = {setting: getattr(arguments, name) for name, setting in named.items() if hasattr(arguments, name)}
+    return KernelSettings(state_dir=arguments.state_dir, **given)
+
+
+def _store_path(arguments: argparse.Namespace) -> Path | None:
+    """The store's file where `--store` names one, inside the state directory."""
+    name: str | None = arguments.store
+    if name is None:
+        return None
+    if Path(name).name != name or name in {"", ".", ".."}:
+        raise UsageRefusedError("--store is the name of a file inside the state directory")
+    path: Path = arguments.state_dir / name
+    return path

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import anyio
 
-from kernel_stub.cli import executors, log, node, runs, serve
+from kernel_stub.cli import log, node, runs, serve
 from kernel_stub.cli.arguments import Parser
 from kernel_stub.cli.printing import note
 from kernel_stub.errors import KernelError
@@ -64,6 +64,6 @@ def _parser() -> Parser:
     parser.add_argument("--state-dir", type=Path, default=Path(".kernel-stub"), metavar="DIR", help="(.kernel-stub)")
     parser.add_argument("--store", metavar="NAME", help="file name of the store inside the state directory")
     subcommands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for area in (executors, runs, log, node, serve):
+    for area in (node, runs, log, serve):
         area.add_commands(subcommands)
     return parser

@@ -9,8 +9,7 @@ from typing import BinaryIO, Final
 
 import anyio
 
-from kernel_stub.cli.arguments import Parser, Subcommands, command
-from kernel_stub.cli.opening import opened
+from kernel_stub.cli.arguments import Parser, Subcommands, command, opened
 from kernel_stub.cli.printing import say, say_bytes
 from kernel_stub.log.pages import PageReader, pages, replay_all, verify_all
 

@@ -9,19 +9,17 @@ from typing import Final
 from executor_sdk.protocol import plain
 from executor_sdk.protocol.canonical import sorted_copy
 from executor_sdk.protocol.plain import Json
-from kernel_stub.cli import worker
 from kernel_stub.cli.arguments import (
     Command,
     Parser,
     Subcommands,
     UsageRefusedError,
-    add_worker_options,
     command,
     natural,
+    opened,
 )
-from kernel_stub.cli.follow import follow
-from kernel_stub.cli.opening import opened
-from kernel_stub.cli.printing import say, say_json
+from kernel_stub.cli.printing import follow, say, say_json
+from kernel_stub.cli.worker import add_worker_options, work
 from kernel_stub.errors import InvalidSpecError
 
 #: Levels that a run specification may nest, as over HTTP.
@@ -51,9 +49,9 @@ def add_commands(subcommands: Subcommands) -> None:
     _of_run(commands, "why", _why, "explain the outcome of a run")
     letters = _command(commands, "dead-letters", _dead_letters, "steps that can never succeed as they stand")
     letters.add_argument("--limit", type=natural, default=50, metavar="N", help="how many (50)")
-    work = _command(commands, "worker", worker.work, "claim and do steps until stopped")
-    add_worker_options(work)
-    work.add_argument("--once", action="store_true", help="do what is due, then exit")
+    worker = _command(commands, "worker", work, "claim and do steps until stopped")
+    add_worker_options(worker)
+    worker.add_argument("--once", action="store_true", help="do what is due, then exit")
 
 
 def _command(subcommands: Subcommands, name: str, run: Command, help_text: str) -> Parser:

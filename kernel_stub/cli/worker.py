@@ -1,13 +1,25 @@
-"""`kernel-stub run worker`: a worker as a process of its own, beside any others."""
+"""A worker on the command line: its options, `kernel-stub run worker`, and the signal that stops it."""
 
 from __future__ import annotations
 
 import argparse
+import signal
+from collections.abc import Callable
 
 import anyio
+from anyio.abc import TaskStatus
 
-from kernel_stub.cli.opening import opened
-from kernel_stub.cli.stopping import on_stop_signal
+from kernel_stub.cli.arguments import natural, opened, positive, seconds
+
+
+def add_worker_options(parser: argparse.ArgumentParser) -> None:
+    """The options of a worker, wherever it runs."""
+    parser.add_argument("--worker-id", metavar="ID", help="the name in leases; made up where not given")
+    parser.add_argument("--concurrency", type=positive, default=8, metavar="N", help="steps in flight (8)")
+    parser.add_argument("--poll-ms", type=positive, default=250, metavar="MS", help="wait of an idle worker (250)")
+    parser.add_argument("--lease-ms", type=positive, default=30_000, metavar="MS", help="hold of a step (30000)")
+    parser.add_argument("--call-timeout", type=seconds, default=30.0, metavar="S", help="limit of one call (30)")
+    parser.add_argument("--resends", type=natural, default=4, metavar="N", help="resends after no answer (4)")
 
 
 async def work(arguments: argparse.Namespace) -> int:
@@ -19,3 +31,16 @@ async def work(arguments: argparse.Namespace) -> int:
             await worker.run(once=arguments.once)
             group.cancel_scope.cancel()
     return 0
+
+
+async def on_stop_signal(*stops: Callable[[], None], task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
+    """Call `stops` when SIGTERM or SIGINT comes; a second signal kills, whatever still drains."""
+    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        task_status.started()
+        async for _ in signals:
+            for stop in stops:
+                stop()
+            break
+    # Behind the receiver, which gives the loop's own handlers back.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_DFL)

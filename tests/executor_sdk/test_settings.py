@@ -47,6 +47,9 @@ def test_a_value_that_cannot_be_read_names_its_variable(text: str) -> None:
     [
         ({"threads": 0}, "threads is 0; it must be at least 1"),
         ({"timeout_s": 0.0}, "timeout_s is 0.0; it must be at least"),
+        ({"max_connections": 0}, "max_connections is 0; it must be at least 1"),
+        ({"max_head_bytes": 1_000}, "max_head_bytes is 1000; it must be at least 1024"),
+        ({"head_timeout_s": 0.0}, "head_timeout_s is 0.0; it must be at least"),
         ({"linger_ms": -1}, "linger_ms is -1; it must be at least 0"),
         ({"timeout_s": float("nan")}, "timeout_s is nan"),
     ],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import signal
@@ -20,12 +19,8 @@ import httpx2
 import pytest
 from pytest_httpserver import HTTPServer
 
-from executor_sdk.cli.serve import listen_address
-from executor_sdk.cli.serving import over
-from executor_sdk.errors import DefinitionError
 from executor_sdk.protocol.plain import Json
 from executor_sdk.protocol.requests import execute_request, sample_contract
-from executor_sdk.settings import Settings
 
 ROOT = Path(__file__).parents[3]
 
@@ -184,31 +179,6 @@ def test_a_port_that_is_taken_is_told() -> None:
 
     assert ended.returncode == 2
     assert f"cannot listen on 127.0.0.1:{port}" in ended.stderr
-
-
-@pytest.mark.parametrize(
-    ("text", "address"),
-    [("0.0.0.0:80", ("0.0.0.0", 80)), ("8080", ("127.0.0.1", 8080)), ("[::1]:0", ("::1", 0)), (":9", ("127.0.0.1", 9))],
-)
-def test_an_address_to_listen_on_is_read(text: str, address: tuple[str, int]) -> None:
-    """The host may be left out."""
-    assert listen_address(text) == address
-
-
-@pytest.mark.parametrize("text", ["", "host", "host:", "1.2.3.4:port", ":70000"])
-def test_an_address_that_is_none_is_refused(text: str) -> None:
-    """Before anything is bound."""
-    with pytest.raises(argparse.ArgumentTypeError):
-        listen_address(text)
-
-
-def test_the_environment_changes_only_what_it_names() -> None:
-    """An executor keeps its author's options, and a value that cannot be read is told."""
-    own = Settings(timeout_s=7, linger_ms=5)
-
-    assert over(own, {"EXECUTOR_LINGER_MS": "9", "PATH": "/bin"}) == Settings(timeout_s=7, linger_ms=9)
-    with pytest.raises(DefinitionError):
-        over(own, {"EXECUTOR_LINGER_MS": "soon"})
 
 
 def _model_id(url: str) -> str:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
 import pytest
 
 from kernel_stub.cli import main
-from kernel_stub.cli.serve import listen_address
 
 
 @pytest.mark.parametrize(
@@ -27,6 +25,8 @@ from kernel_stub.cli.serve import listen_address
         ["serve", "--listen", "7788x"],
         ["serve", "--listen", "127.0.0.1:70000"],
         ["serve", "--call-timeout", "nan"],
+        ["serve", "--max-connections", "0"],
+        ["serve", "--head-timeout", "0"],
     ],
 )
 def test_wrong_usage_exits_with_2_and_leaves_no_state(
@@ -44,27 +44,6 @@ def test_wrong_usage_exits_with_2_and_leaves_no_state(
     assert "\n\nUsage: kernel-stub" in said.err
     assert not said.out
     assert not state.exists()
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("127.0.0.1:7788", ("127.0.0.1", 7788)),
-        (":0", ("127.0.0.1", 0)),
-        ("[::1]:80", ("::1", 80)),
-        ("localhost:65535", ("localhost", 65_535)),
-    ],
-)
-def test_an_address_is_read(text: str, expected: tuple[str, int]) -> None:
-    """Host and port; no host means loopback."""
-    assert listen_address(text) == expected
-
-
-@pytest.mark.parametrize("text", ["", "7788", "host:", "host:-1", "host:65536", "host:\u0663"])
-def test_what_is_no_address_is_refused(text: str) -> None:
-    """The port must be one."""
-    with pytest.raises(argparse.ArgumentTypeError):
-        listen_address(text)
 
 
 @pytest.mark.parametrize("name", ["../other.db", "/elsewhere/x.db", "..", ""])

@@ -1,17 +1,36 @@
-"""Arguments that several commands share."""
+"""What every command is made of: its arguments, its output, and its exit code."""
 
 from __future__ import annotations
 
 import argparse
 import sys
+from enum import IntEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from executor_sdk.cli.exits import CommandError, Exit
+import orjson
+
 from executor_sdk.protocol.plain import Json, NotJsonError, parse
 
 if TYPE_CHECKING:
     Commands: TypeAlias = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001 - argparse names it so
+
+
+class Exit(IntEnum):
+    """The exit codes of every command."""
+
+    GOOD = 0
+    JUDGED_BAD = 1  # the executor answered, and the answer is a refusal, a bad verdict, or does not conform
+    USAGE = 2  # the command cannot be carried out as it was written
+    UNREACHABLE = 3  # no answer came
+
+
+class CommandError(Exception):
+    """A command ends here; the message goes to standard error."""
+
+    def __init__(self, code: Exit, message: str) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 def add_address(parser: argparse.ArgumentParser) -> None:
@@ -49,6 +68,11 @@ def json_given(text: str) -> Json:
         return parse(_bytes_given(text))
     except (OSError, NotJsonError) as error:
         raise CommandError(Exit.USAGE, f"--input {text[:60]}: {error}") from None
+
+
+def pretty(document: Json) -> str:
+    """JSON with two spaces of indentation, keys as they stand."""
+    return orjson.dumps(document, option=orjson.OPT_INDENT_2).decode()
 
 
 def _bytes_given(text: str) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from executor_sdk.protocol.plain import Json
-from kernel_stub.cli.follow import progress_line
+from kernel_stub.cli.printing import progress_line
 
 
 @pytest.mark.parametrize(

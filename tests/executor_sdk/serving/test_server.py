@@ -1,0 +1,88 @@
+"""The server as a process: without files to open, and by uvicorn's own command line."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+from tests.executor_sdk.serving.houses import ROOT, SOON_S, answered
+
+HTTP = "executor_sdk.serving.bounded_http:BoundedHttp"
+
+
+@contextmanager
+def program(*arguments: str, listening: socket.socket | None = None) -> Iterator[subprocess.Popen[str]]:
+    """A Python module as a process, stopped in the end."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", *arguments],
+        cwd=ROOT,
+        pass_fds=[] if listening is None else [listening.fileno()],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    try:
+        yield process
+    finally:
+        process.terminate()
+        process.communicate(timeout=30)
+
+
+def get(caller: socket.socket, path: str = "/health") -> int:
+    """The status of one request on the connection."""
+    caller.sendall(f"GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n".encode())
+    return answered(caller).status
+
+
+def cpu_s(pid: int) -> float:
+    """Seconds of processor time that the process has used."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / 100
+
+
+@pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
+def test_a_process_without_a_file_to_open_serves_on(loop: str) -> None:
+    """Newcomers wait or are dropped, the loop does not spin, and all is well when there are files again."""
+    with program("tests.executor_sdk.serving.hungry", loop) as process, ExitStack() as stack:
+        assert process.stdout is not None
+        port, pid = int(process.stdout.readline()), process.pid
+        known = stack.enter_context(socket.create_connection(("127.0.0.1", port), SOON_S))
+        assert get(known, "/eat") == 200
+        spent_s = cpu_s(pid)
+        for _ in range(20):
+            newcomer = stack.enter_context(socket.create_connection(("127.0.0.1", port), 0.1))
+            with suppress(OSError):
+                assert get(newcomer) == 0
+
+        assert cpu_s(pid) - spent_s < 0.5
+        assert get(known, "/release") == 200
+        assert _healthy_again(port)
+
+
+def test_plain_uvicorn_takes_the_bounds_by_name() -> None:
+    """With the defaults: this is the line in the docstring."""
+    with ExitStack() as stack, socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+        fd = str(listening.fileno())
+        command = ("uvicorn", "tests.executor_sdk.cli.served:executor", "--http", HTTP, "--fd", fd)
+        stack.enter_context(program(*command, listening=listening))
+        with socket.create_connection(("127.0.0.1", port), SOON_S) as caller:
+            assert get(caller) == 200
+        with socket.create_connection(("127.0.0.1", port), SOON_S) as caller:
+            caller.sendall(b"GET / HTTP/1.1\r\n" + b"a:b\r\n" * 200)
+            assert answered(caller).status == 431
+
+
+def _healthy_again(port: int) -> bool:
+    """Whether a newcomer is answered, tried for as long as a loop may pause after a failed accept."""
+    for _ in range(int(SOON_S)):
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1) as caller:
+            if get(caller) == 200:
+                return True
+    return False
