@@ -67,10 +67,10 @@ def settings_of(arguments: argparse.Namespace) -> KernelSettings:
         "concurrency": "concurrency",
     }
     given = {setting: getattr(arguments, name) for name, setting in named.items() if hasattr(arguments, name)}
-    return KernelSettings(state_dir=arguments.state_dir, **given)
+    return KernelSettings(state_dir=arguments.state_dir, store_url=_store_path(arguments), **given)
 
 
-def store_path(arguments: argparse.Namespace) -> Path | None:
+def _store_path(arguments: argparse.Namespace) -> Path | None:
     """The store's file where `--store` names one, inside the state directory."""
     name: str | None = arguments.store
     if name is None:

@@ -6,12 +6,12 @@ import argparse
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from kernel_stub.cli.arguments import settings_of, store_path
+from kernel_stub.cli.arguments import settings_of
 from kernel_stub.kernel import Kernel, open_kernel
 
 
 @asynccontextmanager
 async def opened(arguments: argparse.Namespace) -> AsyncIterator[Kernel]:
     """A kernel for the length of one command; no server is needed, and one may run beside it."""
-    async with open_kernel(settings_of(arguments), store_path=store_path(arguments)) as kernel:
+    async with open_kernel(settings_of(arguments)) as kernel:
         yield kernel

@@ -1,4 +1,4 @@
-"""Ids that a run specification makes: which are refused, and which steps of other runs would share a task id."""
+"""Ids that a run specification makes, and how many: which are refused."""
 
 from __future__ import annotations
 
@@ -22,17 +22,3 @@ def id_breaches(spec: RunSpec) -> Iterator[tuple[str, str]]:
             yield path, "must not contain control characters"
         if ":" in text and path != "run_id":
             yield path, "must not contain a colon: step ids are RUN:AGENT"
-
-
-def namesakes(spec: RunSpec) -> Iterator[str]:
-    """Step ids of other runs whose tasks would have the ids of this run's: a task's id is `run-RUN-AGENT-N`.
-
-    Run `a-b` with agent `c`, and run `a` with agent `b-c`, would both have the task `run-a-b-c-1`.
-    """
-    for agent in spec.agents:
-        whole = f"{spec.run_id}-{agent.agent_id}"
-        cut = whole.find("-", 1)
-        while cut != -1:
-            if cut != len(spec.run_id):
-                yield f"{whole[:cut]}:{whole[cut + 1 :]}"
-            cut = whole.find("-", cut + 1)

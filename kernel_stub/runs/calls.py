@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from http import HTTPStatus
+from typing import Final
 
 from executor_sdk.client.executor_client import ExecutorClient
 from executor_sdk.errors import ClientError, ExecutorRefusedError, ExecutorUnreachableError
@@ -11,6 +12,9 @@ from executor_sdk.protocol.plain import Json
 from executor_sdk.protocol.reason_codes import ReasonCode
 from executor_sdk.protocol.wire import Capabilities
 from kernel_stub.errors import StepFailedError
+
+#: Another executor turned the work of the step down, which its own executor cannot know.
+_NEW_WORK: Final = {"executor-new-work": "true"}
 
 
 async def probe(client: ExecutorClient) -> Capabilities:
@@ -34,14 +38,14 @@ async def probe(client: ExecutorClient) -> Capabilities:
     return capabilities
 
 
-async def execute(client: ExecutorClient, body: bytes) -> dict[str, Json]:
-    """The answer to `/execute`.
+async def execute(client: ExecutorClient, body: bytes, *, new_work: bool = False) -> dict[str, Json]:
+    """The answer to `/execute`; with `new_work`, the executor is told not to hand out what it has done for the step.
 
     Raises:
         StepFailedError: there is none; final if the executor answered 4xx.
     """
     try:
-        return await client.execute(body)
+        return await client.execute(body, headers=_NEW_WORK if new_work else None)
     except ClientError as error:
         raise StepFailedError(_sentence("/execute", client, error), final=not error.retryable) from None
 

@@ -45,7 +45,7 @@ async def test_a_template_that_no_task_could_live_by_is_refused(
         with pytest.raises(InvalidSpecError) as refused:
             await kernel.runs.submit(spec(task_template=template))
 
-        assert await kernel.store.run("r") is None
+        assert await kernel.store.runs.find("r") is None
     assert said in refused.value.sentence
     assert [field["path"] for field in refused.value.details] == [path]
 
@@ -72,7 +72,7 @@ async def test_what_no_signed_event_can_hold_is_refused(tmp_path: Path, extra: d
         with pytest.raises(InvalidSpecError, match="a signed event holds 131072: send a reference") as refused:
             await kernel.runs.submit(spec(**extra))
 
-        assert await kernel.store.run("r") is None
+        assert await kernel.store.runs.find("r") is None
     assert [field["path"] for field in refused.value.details] == [path]
 
 
@@ -111,7 +111,7 @@ async def test_runs_whose_tasks_would_share_an_id_are_refused(
         with pytest.raises(TaskIdTakenError, match=f"step {first[0]}:{first[1]}; choose another run_id"):
             await kernel.runs.submit(spec(*second))
 
-        assert await kernel.store.run(second[0]) is None
+        assert await kernel.store.runs.find(second[0]) is None
 
 
 async def test_runs_whose_ids_only_look_alike_are_taken(tmp_path: Path) -> None:
@@ -120,4 +120,4 @@ async def test_runs_whose_ids_only_look_alike_are_taken(tmp_path: Path) -> None:
         for run_id, agent_id in (("a", "b"), ("a-b", "1"), ("a-b-1", "1"), ("-", "-"), ("b", "b-b")):
             await kernel.runs.submit(spec(run_id, agent_id))
 
-        assert len(await kernel.store.runs(limit=10)) == 5
+        assert len(await kernel.store.runs.newest(limit=10)) == 5
