@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
 
+from executor_sdk.protocol.plain import Json
 from kernel_stub.rules.spec import RunSpec
 
 #: Characters of an id: it becomes part of task ids, of addresses, and of every event.
 MAX_ID_CHARACTERS: Final = 200
+
+#: Agents of one run: with every step a few kilobytes, what a run takes of memory and of the store's time stays small.
+MAX_AGENTS: Final = 10_000
+
+
+def too_many_agents(body: Mapping[str, Json]) -> str | None:
+    """What is wrong with the number of agents in a specification that was not read yet."""
+    agents = body.get("agents")
+    if isinstance(agents, list) and len(agents) > MAX_AGENTS:
+        return f"are {len(agents)}; one run has at most {MAX_AGENTS}: submit several runs"
+    return None
 
 
 def id_breaches(spec: RunSpec) -> Iterator[tuple[str, str]]:

@@ -6,10 +6,12 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Final
 
+from anyio import CapacityLimiter, to_thread
+
 from executor_sdk.protocol.plain import Json
 from kernel_stub.errors import InvalidSpecError, RunExistsError, RunNotFoundError
 from kernel_stub.rules import run as rules
-from kernel_stub.rules.ids import id_breaches
+from kernel_stub.rules.ids import id_breaches, too_many_agents
 from kernel_stub.rules.records import Change, Run, RunEvent, Step
 from kernel_stub.rules.spec import RunSpec, SpecError, new_run, parse_spec
 from kernel_stub.rules.states import RunState
@@ -27,6 +29,7 @@ class RunCommands:
     def __init__(self, runs: Runs, clock: Callable[[], int]) -> None:
         self._runs = runs
         self._clock = clock
+        self._making = CapacityLimiter(1)
 
     async def submit(self, body: Json, *, kickoff: bool = False) -> dict[str, Json]:
         """Create the run that `body` specifies, and kick it off in the same transaction if asked to.
@@ -39,12 +42,9 @@ class RunCommands:
             TaskIdTakenError: one of its task ids would be another run's.
         """
         wanted, at_once = _unwrapped(body)
-        spec = _spec(wanted)
         kicked_off = kickoff or at_once
-        now_ms = self._clock()
-        run, steps = new_run(spec, now_ms)
-        if (hopeless := rehearse(run, steps, now_ms)) is not None:
-            raise InvalidSpecError(hopeless.sentence, [_field(_rooted(hopeless.path), hopeless.sentence)])
+        # In a thread, because a specification may have ten thousand agents; one at a time, because each takes memory.
+        run, steps = await to_thread.run_sync(_made, wanted, self._clock(), limiter=self._making)
         await self._runs.change(run.run_id, lambda state: _created(state, run, steps, kickoff=kicked_off))
         return {"run_id": run.run_id, "kicked_off": kicked_off}
 
@@ -151,7 +151,17 @@ def _unwrapped(body: Json) -> tuple[Json, bool]:
     return wrapped, bool(kickoff)
 
 
+def _made(body: Json, now_ms: int) -> tuple[Run, tuple[Step, ...]]:
+    """The run that `body` specifies, if a step of it could succeed."""
+    run, steps = new_run(_spec(body), now_ms)
+    if (hopeless := rehearse(run, steps, now_ms)) is not None:
+        raise InvalidSpecError(hopeless.sentence, [_field(_rooted(hopeless.path), hopeless.sentence)])
+    return run, steps
+
+
 def _spec(body: Json) -> RunSpec:
+    if isinstance(body, dict) and (complaint := too_many_agents(body)) is not None:
+        raise InvalidSpecError(f"agents {complaint}", [_field("$.agents", complaint)])
     try:
         spec = parse_spec(body)
     except SpecError as error:

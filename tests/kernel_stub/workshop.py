@@ -40,7 +40,13 @@ class Workshop:
     clients: Clients
     commands: RunCommands
 
-    def worker(self, *, failpoint: Callable[[str], None] = no_failpoint, **options: Any) -> Worker:
+    def worker(
+        self,
+        *,
+        failpoint: Callable[[str], None] = no_failpoint,
+        clock: Callable[[], int] = epoch_ms,
+        **options: Any,
+    ) -> Worker:
         """A worker that is not started yet."""
         attempts = Attempts(
             self.store.queue,
@@ -48,10 +54,10 @@ class Workshop:
             self.clients,
             self.identity,
             self.settings,
-            clock=epoch_ms,
+            clock=clock,
             failpoint=failpoint,
         )
-        return Worker(self.store.queue, attempts, self.settings, clock=epoch_ms, failpoint=failpoint, **options)
+        return Worker(self.store.queue, attempts, self.settings, clock=clock, failpoint=failpoint, **options)
 
     async def ended(self, run_id: str) -> Run:
         """The run, once it has ended."""
