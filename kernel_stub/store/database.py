@@ -5,7 +5,7 @@ A dialect is a folder of SQL beside the shared one, and an adapter of this proto
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol, TypeVar
 
@@ -20,6 +20,8 @@ class Connection(Protocol):
     """Runs named statements within the transaction that is open on it."""
 
     def run(self, name: str, /, **values: Any) -> list[Row]: ...
+
+    def run_each(self, name: str, rows: Iterable[Mapping[str, Any]]) -> None: ...
 
 
 class Database(Protocol):

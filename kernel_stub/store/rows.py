@@ -11,6 +11,7 @@ from msgspec.structs import asdict
 
 from executor_sdk.protocol.plain import Json
 from kernel_stub.errors import UnreadableRowError
+from kernel_stub.log.sign import SignedEvent
 from kernel_stub.rules.records import (
     Attempt,
     ExecutorEntry,
@@ -166,6 +167,11 @@ def run_event_values(event: RunEvent) -> dict[str, Any]:
         "payload": orjson.dumps(event.payload),
         "created_at": event.created_at,
     }
+
+
+def event_values(event: SignedEvent) -> dict[str, Any]:
+    """The columns of a signed event; its place in the log is given by the store."""
+    return {"event_id": event.event_id, "task_id": event.task_id, "kind": event.kind, "body": event.body}
 
 
 def executor_values(entry: ExecutorEntry) -> dict[str, Any]:

@@ -129,13 +129,13 @@ class Session:
             self._run("show_steps", run_id=run_id)
 
     def _load(self, step_id: str) -> tuple[Run, Step, Attempt | None, int]:
-        locked = self._run("lock_run_of_step", step_id=step_id)
-        found = self._run("load_step", step_id=step_id)
-        if not (locked and found):
+        found = self._run("lock_step", step_id=step_id)
+        if not found:
             raise StepNotFoundError(step_id)
-        of_step, of_attempt, active = found[0][:19], found[0][19:31], found[0][31]
+        row = found[0]
+        of_step, of_run, of_attempt, active = row[:19], row[19:28], row[28:40], row[40]
         attempt = None if of_attempt[0] is None else rows.attempt_from(of_attempt)
-        return self._run_from(locked[0]), rows.step_from(of_step), attempt, active
+        return self._run_from(of_run), rows.step_from(of_step), attempt, active
 
     def _whole(self, run: Run) -> RunState:
         steps = tuple(rows.step_from(row) for row in self._run("load_steps", run_id=run.run_id))
@@ -168,6 +168,6 @@ class Session:
             raise TaskIdTakenError(step.run_id, namesake)
 
     def _append(self, drafts: Sequence[EventDraft]) -> None:
-        for draft in drafts:
-            event = signed(self._identity, draft)
-            self._run("append_event", event_id=event.event_id, task_id=event.task_id, kind=event.kind, body=event.body)
+        if drafts:
+            events = [rows.event_values(signed(self._identity, draft)) for draft in drafts]
+            self._connection.run_each("append_event", events)

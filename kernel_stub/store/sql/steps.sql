@@ -4,19 +4,6 @@ SELECT step_id, run_id, agent_id, executor, profile, prompt, weight, priority, s
        lease_id, lease_owner, lease_holder, next_run_at, task_id, error, result
 FROM steps WHERE run_id = :run_id ORDER BY priority DESC, step_id
 
--- load_step --
--- A step with its current attempt, and how many steps of its run have not ended: one statement, because each one
--- that the writer runs may have to wait for the interpreter. Only after the run is locked does the count hold.
-SELECT steps.step_id, steps.run_id, agent_id, executor, profile, prompt, weight, priority, steps.status,
-       steps.created_at, attempt, recoveries, lease_id, lease_owner, lease_holder, next_run_at, steps.task_id,
-       steps.error, steps.result,
-       attempts.step_id, n, attempts.task_id, execution_id, verify_execution_id, phase, execute_body, verify_body,
-       candidate, attempts.error, new_work, turned_down,
-       (SELECT coalesce(sum(step_counts.n), 0) FROM step_counts WHERE step_counts.run_id = steps.run_id
-        AND step_counts.status NOT IN ('SUCCEEDED', 'FAILED', 'CANCELLED'))
-FROM steps LEFT JOIN attempts ON attempts.step_id = steps.step_id AND attempts.n = steps.attempt
-WHERE steps.step_id = :step_id
-
 -- count_steps --
 -- How many steps of a run are in each state.
 SELECT status, n FROM step_counts WHERE run_id = :run_id

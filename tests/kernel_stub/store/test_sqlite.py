@@ -386,6 +386,9 @@ def test_decoded_runs_are_bounded_by_bytes() -> None:
             self.loads += 1
             return rows[values["run_id"]]
 
+        def run_each(self, name: str, rows: Any) -> None:
+            """Nothing is written."""
+
     table, cache = Table(), BodyCache(max_bytes=3_200)
     for run_id in (*rows, "9", "8", "7", "0"):
         cache.get(table, run_id, 1)

@@ -3,10 +3,21 @@
 SELECT run_id, status, task_type, error, created_at, updated_at, started_at, finished_at, revision
 FROM runs WHERE run_id = :run_id
 
--- lock_run_of_step --
--- The run of a step, before its other steps are counted: of two workers that end the last two steps, one is the last.
-SELECT run_id, status, task_type, error, created_at, updated_at, started_at, finished_at, revision
-FROM runs WHERE run_id = (SELECT run_id FROM steps WHERE step_id = :step_id)
+-- lock_step --
+-- A step with its run, its current attempt, and how many steps of the run have not ended: one statement, because each
+-- one that the writer runs may have to wait for the interpreter. A dialect with row locks needs two: first the run is
+-- locked, then the others are counted; otherwise, of two workers that end the last two steps, neither is the last.
+SELECT steps.step_id, steps.run_id, agent_id, executor, profile, prompt, weight, priority, steps.status,
+       steps.created_at, attempt, recoveries, lease_id, lease_owner, lease_holder, next_run_at, steps.task_id,
+       steps.error, steps.result,
+       runs.run_id, runs.status, task_type, runs.error, runs.created_at, updated_at, started_at, finished_at, revision,
+       attempts.step_id, n, attempts.task_id, execution_id, verify_execution_id, phase, execute_body, verify_body,
+       candidate, attempts.error, new_work, turned_down,
+       (SELECT coalesce(sum(step_counts.n), 0) FROM step_counts WHERE step_counts.run_id = steps.run_id
+        AND step_counts.status NOT IN ('SUCCEEDED', 'FAILED', 'CANCELLED'))
+FROM steps JOIN runs ON runs.run_id = steps.run_id
+LEFT JOIN attempts ON attempts.step_id = steps.step_id AND attempts.n = steps.attempt
+WHERE steps.step_id = :step_id
 
 -- executors_with_work --
 -- The executors that have a step to claim: one look into the index for each, however many steps it has.
@@ -31,7 +42,7 @@ WHERE ready = 0 AND status IN ('LEASED', 'REMOTE_DISPATCHED')
 -- find_left --
 -- Steps whose holder is dead, or has handed them back.
 SELECT step_id, executor FROM steps INDEXED BY steps_held
-WHERE ready = 0 AND status IN ('LEASED', 'REMOTE_DISPATCHED') AND lease_holder = :holder ORDER BY step_id LIMIT :limit
+WHERE ready = 0 AND status IN ('LEASED', 'REMOTE_DISPATCHED') AND lease_holder = :holder LIMIT :limit
 
 -- find_lost --
 -- Of the leases that a worker holds, those to let go: the step is held under another one, or its run is being cancelled.

@@ -6,7 +6,7 @@ ALTER TABLE steps ADD COLUMN lease_holder TEXT;
 UPDATE steps SET lease_holder = '' WHERE status IN ('LEASED', 'REMOTE_DISPATCHED');
 DROP INDEX steps_leased;
 ALTER TABLE steps DROP COLUMN lease_until;
-CREATE INDEX steps_held ON steps (lease_holder, step_id)
+CREATE INDEX steps_held ON steps (lease_holder)
     WHERE ready = 0 AND status IN ('LEASED', 'REMOTE_DISPATCHED');
 
 -- What a claim may take, by executor, so that an executor that is full or silent costs the others nothing.
