@@ -8,7 +8,8 @@ Each class takes facts and writes its own sentence: the kernel's where a recordi
     ├── ConflictError         409   RunExistsError, TaskIdTakenError, IllegalTransitionError, LeaseLostError
     ├── InvalidSpecError      422
     ├── StepFailedError             an attempt at a step failed; never on the wire
-    ├── StoreError            500   every driver error, newer schema, a closed store
+    ├── StoreError            500   every driver error, later schema, a closed store; UnreadableRowError
+    │   └── StoreSaturatedError 503
     └── LogError              500   BrokenLogError, BadSignatureError, InvalidEventError, TablesDifferError
 """
 
@@ -156,6 +157,19 @@ class StoreError(KernelError):
     """The store could not do it."""
 
     code = "STORE_ERROR"
+
+
+class UnreadableRowError(StoreError):
+    """The store holds a row that this kernel did not write, or that was changed since."""
+
+    code = "UNREADABLE_ROW"
+
+
+class StoreSaturatedError(StoreError):
+    """Too many callers wait for the store already."""
+
+    status_code = 503
+    code = "STORE_SATURATED"
 
 
 class LogError(KernelError):

@@ -6,7 +6,6 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 from anyio import to_thread
@@ -25,7 +24,7 @@ from kernel_stub.runs.commands import RunCommands
 from kernel_stub.runs.worker import Worker
 from kernel_stub.settings import KernelSettings
 from kernel_stub.store.port import Store
-from kernel_stub.store.sqlite import open_store
+from kernel_stub.store.url import open_store
 
 #: Version that this node's events carry.
 PROTOCOL_VERSION: Final = "0.1.0"
@@ -51,7 +50,7 @@ class Kernel:
     def worker(self, *, worker_id: str | None = None, failpoint: Callable[[str], None] = no_failpoint) -> Worker:
         """A worker on this kernel's queue; run it in a task of your own. `failpoint` is where tests kill it."""
         attempts = Attempts(
-            self.store,
+            self.store.queue,
             self.registry,
             self.clients,
             self.identity,
@@ -59,11 +58,13 @@ class Kernel:
             clock=self.clock,
             failpoint=failpoint,
         )
-        return Worker(self.store, attempts, self.settings, clock=self.clock, worker_id=worker_id, failpoint=failpoint)
+        return Worker(
+            self.store.queue, attempts, self.settings, clock=self.clock, worker_id=worker_id, failpoint=failpoint
+        )
 
     async def log_head(self) -> int:
         """The number of the last signed event; 0 for an empty log."""
-        return await self.store.log_head()
+        return await self.store.log.head()
 
     async def verify_log(self) -> int:
         """Recompute every hash and signature; returns how many events there are.
@@ -71,7 +72,7 @@ class Kernel:
         Raises:
             BrokenLogError: the first event that does not hold, or is not there.
         """
-        return await verify_all(self.store.log_page, head=await self.log_head())
+        return await verify_all(self.store.log.page, head=await self.log_head())
 
     async def replay_log(self) -> Replay:
         """Rebuild every task from its events alone, and hold the steps that succeeded against them.
@@ -82,13 +83,15 @@ class Kernel:
         """
         # Read before the log is: what a step keeps was appended no later.
         steps = await self._succeeded_steps()
-        replay = await replay_all(self.store.log_page, head=await self.log_head())
+        replay = await replay_all(self.store.log.page, head=await self.log_head())
         await to_thread.run_sync(compare, steps, replay.tasks)
         return replay
 
     async def _succeeded_steps(self) -> list[Step]:
         steps: list[Step] = []
-        while page := await self.store.succeeded_steps(after=steps[-1].step_id if steps else "", limit=PAGE_EVENTS):
+        while page := await self.store.runs.succeeded_steps(
+            after=steps[-1].step_id if steps else "", limit=PAGE_EVENTS
+        ):
             steps += page
         return steps
 
@@ -109,20 +112,18 @@ async def open_kernel(
     *,
     clock: Callable[[], int] = epoch_ms,
     http: Http | None = None,
-    store_path: Path | None = None,
 ) -> AsyncIterator[Kernel]:
     """Open the kernel of a state directory, which is made where it is missing.
 
-    `http` is the pool for calls to executors; the kernel closes only one that it made itself. `store_path` is the
-    store's file where it is not the usual one.
+    `http` is the pool for calls to executors; the kernel closes only one that it made itself.
     """
     identity = load_or_create(settings.seed_path)
     pool = pooled_http() if http is None else http
     try:
-        async with open_store(store_path or settings.store_path, identity=identity) as store:
+        async with open_store(settings.store_url or settings.store_path, identity=identity) as store:
             clients = Clients(settings, pool)
-            registry = Registry(store, clients)
-            yield Kernel(settings, identity, store, clients, registry, RunCommands(store, clock), clock)
+            registry = Registry(store.executors, clients)
+            yield Kernel(settings, identity, store, clients, registry, RunCommands(store.runs, clock), clock)
     finally:
         if http is None:
             await pool.aclose()

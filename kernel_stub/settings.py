@@ -16,11 +16,15 @@ class KernelSettings:
 
     #: Where the store, the node's key and the artifacts live.
     state_dir: Path
+    #: The store: `sqlite:///PATH` or a plain path; None for the file in the state directory.
+    store_url: str | Path | None = None
     #: How long one call to an executor may take in all.
     call_timeout_s: float = 30.0
     #: How many more times the same bytes are sent after a transport error.
     resends: int = 4
-    #: How long a claimed step is held before another worker may resume it; renewed while the step runs.
+    #: How long a step that the store would not settle waits before it is resumed. A claimed step is held as long as
+    #: its worker's process lives. A third of this, and at most a second, is the longest that a worker works on for a
+    #: run that another process has cancelled.
     lease_ms: int = 30_000
     #: How long an idle worker waits before it looks again; in-process changes wake it sooner.
     poll_ms: int = 250
@@ -42,7 +46,7 @@ class KernelSettings:
 
     @property
     def store_path(self) -> Path:
-        """The embedded SQLite file."""
+        """The SQLite file of a kernel that is given no `store_url`."""
         return self.state_dir / "kernel.sqlite3"
 
     @property

@@ -95,9 +95,11 @@ class ExecutorClient:
         """The whole document of `/capabilities`: the four fields of the contract and whatever the executor adds."""
         return self._read("/capabilities", await self.send("GET", "/capabilities"), Capabilities)
 
-    async def execute(self, body: bytes | Mapping[str, Json]) -> dict[str, Json]:
+    async def execute(
+        self, body: bytes | Mapping[str, Json], *, headers: Mapping[str, str] | None = None
+    ) -> dict[str, Json]:
         """Have one attempt done; the plain JSON of the answer, its shape checked."""
-        return self._read("/execute", await self.send("POST", "/execute", body), ExecuteAnswer)
+        return self._read("/execute", await self.send("POST", "/execute", body, headers=headers), ExecuteAnswer)
 
     async def verify(self, body: bytes | Mapping[str, Json]) -> dict[str, Json]:
         """Have one candidate judged; the plain JSON of the verdict, its shape checked."""

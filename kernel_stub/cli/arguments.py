@@ -52,7 +52,7 @@ def command(subcommands: Subcommands, name: str, run: Command, help_text: str) -
 @asynccontextmanager
 async def opened(arguments: argparse.Namespace) -> AsyncIterator[Kernel]:
     """The kernel that the arguments speak of, for the length of one command; a server may run beside it."""
-    async with open_kernel(_settings(arguments), store_path=_store_path(arguments)) as kernel:
+    async with open_kernel(_settings(arguments)) as kernel:
         yield kernel
 
 
@@ -93,7 +93,7 @@ def _settings(arguments: argparse.Namespace) -> KernelSettings:
         "head_timeout": "head_timeout_s",
     }
     given = {setting: getattr(arguments, name) for name, setting in named.items() if hasattr(arguments, name)}
-    return KernelSettings(state_dir=arguments.state_dir, **given)
+    return KernelSettings(state_dir=arguments.state_dir, store_url=_store_path(arguments), **given)
 
 
 def _store_path(arguments: argparse.Namespace) -> Path | None:

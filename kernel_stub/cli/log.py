@@ -59,7 +59,7 @@ async def _verify(arguments: argparse.Namespace) -> int:
 
 async def _export(arguments: argparse.Namespace) -> int:
     async with opened(arguments) as kernel:
-        async for page in pages(kernel.store.log_page):
+        async for page in pages(kernel.store.log.page):
             say_bytes(*(body for _, body in page))
     return 0
 

@@ -9,7 +9,7 @@ from executor_sdk.errors import ExecutorRefusedError, ExecutorUnreachableError
 from kernel_stub.errors import ExecutorNotFoundError, UnavailableError
 from kernel_stub.fleet.clients import Clients
 from kernel_stub.rules.records import ExecutorEntry
-from kernel_stub.store.port import Store
+from kernel_stub.store.port import Executors
 
 #: Seconds a health check may take: a person waits for it.
 CHECK_TIMEOUT_S: Final = 5.0
@@ -27,17 +27,17 @@ class ExecutorUnhealthyError(UnavailableError):
 class Registry:
     """The executors of one kernel, kept in its store."""
 
-    def __init__(self, store: Store, clients: Clients) -> None:
-        self._store = store
+    def __init__(self, executors: Executors, clients: Clients) -> None:
+        self._executors = executors
         self._clients = clients
 
     async def add(self, entry: ExecutorEntry) -> None:
         """Register `entry`, replacing the one of its name; nothing is probed."""
-        await self._store.put_executor(entry)
+        await self._executors.put(entry)
 
     async def entries(self) -> list[ExecutorEntry]:
         """All of them, by name."""
-        return await self._store.executors()
+        return await self._executors.all()
 
     async def find(self, name: str) -> ExecutorEntry:
         """The entry that a step of executor `name` runs on.
@@ -45,9 +45,9 @@ class Registry:
         Raises:
             ExecutorNotFoundError: neither the name nor its stand-in is registered.
         """
-        entry = await self._store.executor(name)
+        entry = await self._executors.find(name)
         if entry is None and name in _STANDS_IN:
-            entry = await self._store.executor(_STANDS_IN[name])
+            entry = await self._executors.find(_STANDS_IN[name])
         if entry is None:
             raise ExecutorNotFoundError(name)
         return entry

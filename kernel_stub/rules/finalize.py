@@ -45,7 +45,7 @@ def _requeued(step: Step, now_ms: int) -> Step:
         recoveries=0,
         lease_id=None,
         lease_owner=None,
-        lease_until=None,
+        lease_holder=None,
         next_run_at=now_ms,
         task_id=None,
         error=None,

@@ -1,15 +1,27 @@
-"""Ids that a run specification makes: which are refused, and which steps of other runs would share a task id."""
+"""Ids that a run specification makes, and how many: which are refused."""
 
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
 
+from executor_sdk.protocol.plain import Json
 from kernel_stub.rules.spec import RunSpec
 
 #: Characters of an id: it becomes part of task ids, of addresses, and of every event.
 MAX_ID_CHARACTERS: Final = 200
+
+#: Agents of one run: with every step a few kilobytes, what a run takes of memory and of the store's time stays small.
+MAX_AGENTS: Final = 10_000
+
+
+def too_many_agents(body: Mapping[str, Json]) -> str | None:
+    """What is wrong with the number of agents in a specification that was not read yet."""
+    agents = body.get("agents")
+    if isinstance(agents, list) and len(agents) > MAX_AGENTS:
+        return f"are {len(agents)}; one run has at most {MAX_AGENTS}: submit several runs"
+    return None
 
 
 def id_breaches(spec: RunSpec) -> Iterator[tuple[str, str]]:
@@ -22,17 +34,3 @@ def id_breaches(spec: RunSpec) -> Iterator[tuple[str, str]]:
             yield path, "must not contain control characters"
         if ":" in text and path != "run_id":
             yield path, "must not contain a colon: step ids are RUN:AGENT"
-
-
-def namesakes(spec: RunSpec) -> Iterator[str]:
-    """Step ids of other runs whose tasks would have the ids of this run's: a task's id is `run-RUN-AGENT-N`.
-
-    Run `a-b` with agent `c`, and run `a` with agent `b-c`, would both have the task `run-a-b-c-1`.
-    """
-    for agent in spec.agents:
-        whole = f"{spec.run_id}-{agent.agent_id}"
-        cut = whole.find("-", 1)
-        while cut != -1:
-            if cut != len(spec.run_id):
-                yield f"{whole[:cut]}:{whole[cut + 1 :]}"
-            cut = whole.find("-", cut + 1)

@@ -68,7 +68,11 @@ class Run(msgspec.Struct, frozen=True):
 
 
 class Step(msgspec.Struct, frozen=True):
-    """One agent's part of a run; `step_id` is `RUN:AGENT`. Only the holder of `lease_id` may change a leased step."""
+    """One agent's part of a run; `step_id` is `RUN:AGENT`. Only the holder of `lease_id` may change a leased step.
+
+    `lease_owner` is the worker's name; `lease_holder` the id under which the store knows whether it lives, empty once
+    the step was handed back.
+    """
 
     step_id: str
     run_id: str
@@ -84,7 +88,7 @@ class Step(msgspec.Struct, frozen=True):
     recoveries: int = 0
     lease_id: str | None = None
     lease_owner: str | None = None
-    lease_until: int | None = None
+    lease_holder: str | None = None
     next_run_at: int = 0
     task_id: str | None = None
     error: str | None = None
@@ -92,7 +96,11 @@ class Step(msgspec.Struct, frozen=True):
 
 
 class Attempt(msgspec.Struct, frozen=True):
-    """The n-th try at a step: its ids, its phase, and the exact bytes it has sent or is about to send."""
+    """The n-th try at a step: its ids, its phase, and the exact bytes it has sent or is about to send.
+
+    `turned_down`: another executor than the step's own did not pass its candidate. `new_work`: the attempt before was
+    turned down, so the executor is asked for new work instead of what it has.
+    """
 
     step_id: str
     n: int
@@ -104,6 +112,8 @@ class Attempt(msgspec.Struct, frozen=True):
     verify_body: bytes | None = None
     candidate: dict[str, Json] | None = None
     error: str | None = None
+    new_work: bool = False
+    turned_down: bool = False
 
 
 class ExecutorEntry(msgspec.Struct, frozen=True):

@@ -24,9 +24,9 @@ from kernel_stub.rules.records import (
     StepStatus,
 )
 from kernel_stub.rules.spec import backoff_ms, max_attempts
-from kernel_stub.rules.states import Lease, RunState, StepState
+from kernel_stub.rules.states import EndingState, Lease, RunState, StepState
 
-#: What stands in a step whose lease ran out.
+#: What stands in a step whose worker was lost.
 LEASE_EXPIRED: Final = "lease expired; recovered"
 
 _WAITING: Final = frozenset({StepStatus.CREATED, StepStatus.QUEUED, StepStatus.RETRY_WAIT})
@@ -82,7 +82,7 @@ def retry(state: RunState, now_ms: int) -> Change:
     return Change(run=run, steps=steps, run_events=(event,))
 
 
-def claim(state: StepState, lease: Lease, *, execution_id: str, verify_execution_id: str, now_ms: int) -> Change:
+def claim(state: EndingState, lease: Lease, *, execution_id: str, verify_execution_id: str, now_ms: int) -> Change:
     """Take a due step for its next attempt; one whose run is being cancelled ends unrun."""
     run, step = state.run, state.step
     if run.status is RunStatus.CANCELLING:
@@ -95,6 +95,7 @@ def claim(state: StepState, lease: Lease, *, execution_id: str, verify_execution
         execution_id=execution_id,
         verify_execution_id=verify_execution_id,
         phase=Phase.PROBING,
+        new_work=state.attempt is not None and state.attempt.turned_down,
     )
     held = _held(replace(step, attempt=n, recoveries=0, task_id=attempt.task_id, error=None), lease)
     facts = {"attempt": n, "lease_owner": lease.owner, "step_id": step.step_id, "task_id": attempt.task_id}
@@ -106,7 +107,7 @@ def claim(state: StepState, lease: Lease, *, execution_id: str, verify_execution
     )
 
 
-def resume(state: StepState, lease: Lease, *, now_ms: int, max_recoveries: int) -> Change:
+def resume(state: EndingState, lease: Lease, *, now_ms: int, max_recoveries: int) -> Change:
     """Go on with the same attempt after its worker was lost; too many losses make it a dead letter."""
     run, step = state.run, state.step
     if run.status is RunStatus.CANCELLING:
@@ -144,7 +145,7 @@ def advance(state: StepState, lease_id: str, attempt: Attempt, task_events: Sequ
     return Change(attempts=(attempt,), task_events=tuple(task_events))
 
 
-def succeed(state: StepState, lease_id: str, result: Json, task_events: Sequence[EventDraft], now_ms: int) -> Change:
+def succeed(state: EndingState, lease_id: str, result: Json, task_events: Sequence[EventDraft], now_ms: int) -> Change:
     """End the step with its result; the last step of a run ends the round."""
     attempt = fence(state, lease_id)
     step = replace(_let_go(state.step), status=StepStatus.SUCCEEDED, error=None, result=result)
@@ -153,17 +154,19 @@ def succeed(state: StepState, lease_id: str, result: Json, task_events: Sequence
 
 
 def fail(
-    state: StepState,
+    state: EndingState,
     lease_id: str,
     error: str,
     *,
     final: bool,
     now_ms: int,
     task_events: Sequence[EventDraft] = (),
+    turned_down: bool = False,
 ) -> Change:
     """Close the attempt; the step waits for another unless `final`, or none is left."""
     attempt = fence(state, lease_id)
-    change = Change(attempts=(replace(attempt, phase=Phase.CLOSED, error=error),), task_events=tuple(task_events))
+    closed = replace(attempt, phase=Phase.CLOSED, error=error, turned_down=turned_down)
+    change = Change(attempts=(closed,), task_events=tuple(task_events))
     step = replace(_let_go(state.step), error=error)
     if state.run.status is RunStatus.CANCELLING:
         ended = _ended(state, replace(step, status=StepStatus.CANCELLED), (), now_ms)
@@ -175,7 +178,7 @@ def fail(
     return _joined(change, ended)
 
 
-def abandon(state: StepState, lease_id: str, now_ms: int) -> Change:
+def abandon(state: EndingState, lease_id: str, now_ms: int) -> Change:
     """End a step whose call was cut because its run is being cancelled."""
     attempt = fence(state, lease_id)
     if state.run.status is not RunStatus.CANCELLING:
@@ -207,7 +210,7 @@ def _waiting(run: Run, step: Step, now_ms: int) -> Change:
     )
 
 
-def _dead_lettered(state: StepState, now_ms: int) -> Change:
+def _dead_lettered(state: EndingState, now_ms: int) -> Change:
     """A step that took its worker down again and again would do so for ever."""
     reason = f"gave up after {state.step.recoveries} lost workers"
     step = replace(_let_go(state.step), status=StepStatus.FAILED, error=reason)
@@ -220,13 +223,12 @@ def _dead_lettered(state: StepState, now_ms: int) -> Change:
     return _joined(Change(attempts=attempts), _ended(state, step, events, now_ms))
 
 
-def _ended(state: StepState, step: Step, events: Iterable[RunEvent], now_ms: int) -> Change:
+def _ended(state: EndingState, step: Step, events: Iterable[RunEvent], now_ms: int) -> Change:
     """The step has come to an end; if it was the last active one, so has the round."""
     run = replace(state.run, updated_at=now_ms)
     change = Change(run=run, steps=(step,), run_events=tuple(events))
-    if state.others_active:
+    if (whole := state.last_of) is None:
         return change
-    whole = state.siblings()
     steps = tuple(step if other.step_id == step.step_id else other for other in whole.steps)
     return _joined(change, finish(run, steps, whole.reexplores, now_ms))
 
@@ -264,12 +266,12 @@ def _held(step: Step, lease: Lease) -> Step:
         status=StepStatus.LEASED,
         lease_id=lease.lease_id,
         lease_owner=lease.owner,
-        lease_until=lease.until_ms,
+        lease_holder=lease.holder,
     )
 
 
 def _let_go(step: Step) -> Step:
-    return replace(step, lease_id=None, lease_owner=None, lease_until=None)
+    return replace(step, lease_id=None, lease_owner=None, lease_holder=None)
 
 
 def _queued(step: Step, now_ms: int) -> Step:

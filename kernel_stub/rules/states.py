@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-
 import msgspec
 
 from executor_sdk.protocol.plain import Json
@@ -21,23 +19,26 @@ class RunState(msgspec.Struct, frozen=True):
 
 
 class StepState(msgspec.Struct, frozen=True):
-    """Everything a decision about one step needs; its cost does not grow with the run."""
+    """What a step's attempt needs in order to go on; its cost does not grow with the run."""
 
     run: Run
     step: Step
     #: The step's current attempt, if it was ever claimed.
     attempt: Attempt | None
-    #: How many other steps of the run have not ended yet.
-    others_active: int
-    #: Loads the whole run in the same transaction, for the decision that ends it.
-    siblings: Callable[[], RunState]
-    #: Loads the signed events of the attempt's task in the same transaction, oldest first.
-    task_events: Callable[[], Sequence[Json]]
+    #: The signed events of the attempt's task, oldest first.
+    task_events: tuple[Json, ...]
+
+
+class EndingState(StepState, frozen=True):
+    """What a decision needs that may end the step: with the last step of a run, the round ends too."""
+
+    #: The whole run, where every other step of it has ended; None while others are active.
+    last_of: RunState | None
 
 
 class Lease(msgspec.Struct, frozen=True):
-    """The right to change a step: only the holder of `lease_id` may, until `until_ms`."""
+    """The right to change a step: the worker `owner` has it as long as the store knows `holder` to be alive."""
 
     lease_id: str
     owner: str
-    until_ms: int
+    holder: str

@@ -42,12 +42,12 @@ from kernel_stub.rules import run as run_rules
 from kernel_stub.rules.contract import step_contract
 from kernel_stub.rules.records import Attempt, Change, Phase, Run, Step
 from kernel_stub.rules.result import step_result
-from kernel_stub.rules.states import StepState
+from kernel_stub.rules.states import EndingState, StepState
 from kernel_stub.rules.task import Claim, Command, Create, Propose, decide_all, fold, life_of_a_verdict
 from kernel_stub.runs import calls
 from kernel_stub.runs.probing import Remembered
 from kernel_stub.settings import KernelSettings
-from kernel_stub.store.port import Store
+from kernel_stub.store.port import Queue
 
 _log: Final = logging.getLogger("kernel_stub.runs")
 
@@ -69,12 +69,20 @@ class _Held:
     client: ExecutorClient
 
 
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """A verdict, and whether another executor than the proposer gave it."""
+
+    verdict: dict[str, Json]
+    by_another: bool
+
+
 class Attempts:
     """Carries claimed steps through their attempts; one for all steps of a worker."""
 
     def __init__(
         self,
-        store: Store,
+        queue: Queue,
         registry: Registry,
         clients: Clients,
         signer: Identity,
@@ -83,7 +91,7 @@ class Attempts:
         clock: Callable[[], int],
         failpoint: Callable[[str], None] = no_failpoint,
     ) -> None:
-        self._store = store
+        self._queue = queue
         self._registry = registry
         self._clients = clients
         self._signer = signer
@@ -94,31 +102,42 @@ class Attempts:
         self._probed = Remembered[Capabilities](settings.probe_ttl_ms, clock)
         self._verifiers: dict[str, dict[str, str]] = {}
 
-    async def run(self, claimed: StepState) -> None:
-        """Take the step from where its attempt stands to its settlement, or to the failure of this attempt."""
+    async def run(self, claimed: StepState) -> bool:
+        """Take the step from where its attempt stands to its settlement, or to the failure of this attempt.
+
+        False if the store failed: nothing was written, and the attempt is to be resumed with the same bytes.
+        """
         step = claimed.step
         try:
             await self._go(claimed)
         except LeaseLostError as lost:
             _log.info("let go of a step: %s", lost)
         except StoreError:
-            # Nothing was written. The lease runs out, and the attempt is resumed with the same bytes.
             _log.exception("store failed in an attempt at step %s", step.step_id)
+            return False
         except StepFailedError as failed:
-            await self._fail(step, failed.sentence, final=failed.final)
+            return await self._fail(step, failed.sentence, final=failed.final)
         except (ExecutorNotFoundError, InvalidEventError) as error:
-            await self._fail(step, error.sentence, final=False)
+            return await self._fail(step, error.sentence, final=False)
         except Exception as error:  # noqa: BLE001 - a step must end, whatever is wrong with it
             _log.exception("attempt at step %s broke", step.step_id)
-            await self._fail(step, f"kernel failure: {type(error).__name__}: {error}", final=False)
+            return await self._fail(step, f"kernel failure: {type(error).__name__}: {error}", final=False)
+        return True
 
-    async def abandon(self, step: Step) -> None:
-        """End a step whose call was cut because its run is being cancelled; nothing happens to any other."""
+    async def abandon(self, step: Step) -> bool:
+        """End a step whose call was cut because its run is being cancelled; nothing happens to any other.
+
+        False if the store failed.
+        """
         now_ms, lease_id = self._clock(), step.lease_id or ""
         try:
-            await self._store.change_step(step.step_id, lambda state: run_rules.abandon(state, lease_id, now_ms))
-        except (LeaseLostError, StoreError) as error:
-            _log.info("let go of a step: %s", error)
+            await self._queue.settle(step.step_id, lambda state: run_rules.abandon(state, lease_id, now_ms))
+        except LeaseLostError as lost:
+            _log.info("let go of a step: %s", lost)
+        except StoreError:
+            _log.exception("step %s of a cancelled run could not be ended", step.step_id)
+            return False
+        return True
 
     async def _go(self, claimed: StepState) -> None:
         attempt = claimed.attempt
@@ -155,7 +174,7 @@ class Attempts:
         """Have the step done; T3: propose the candidate, and commit the request to verify it."""
         body = attempt.execute_body or b""
         self._failpoint("execute:before")
-        answer = await calls.execute(held.client, body)
+        answer = await calls.execute(held.client, body, new_work=attempt.new_work)
         self._failpoint("execute:after")
         contract = orjson.loads(body)["task_contract"]
         if found := proposal_breaches(answer, contract):
@@ -185,7 +204,7 @@ class Attempts:
         """Write the output under its digest, before an event says that it is there.
 
         Raises:
-            StoreError: the disk did not take it; the same bytes are asked for again once the lease has run out.
+            StoreError: the disk did not take it; the same bytes are asked for again later.
         """
         try:
             await anyio.to_thread.run_sync(self._outputs.write, sorted_bytes(output))
@@ -207,15 +226,16 @@ class Attempts:
         if refusals:
             raise StepFailedError(f"invalid event: {refusals[0]}")
         now_ms, salt = self._clock(), str(uuid.uuid4())
-        await self._commit(
-            "T4", held.step.step_id, lambda state: self._settled(state, held.lease_id, verdict, salt, now_ms)
+        judged = _Judged(verdict, by_another=client is not held.client)
+        await self._settle_by(
+            "T4", held.step.step_id, lambda state: self._settled(state, held.lease_id, judged, salt, now_ms)
         )
 
-    def _settled(self, state: StepState, lease_id: str, verdict: dict[str, Json], salt: str, now_ms: int) -> Change:
+    def _settled(self, state: EndingState, lease_id: str, judged: _Judged, salt: str, now_ms: int) -> Change:
         attempt = run_rules.fence(state, lease_id)
-        candidate = attempt.candidate or {}
+        candidate, verdict = attempt.candidate or {}, judged.verdict
         status = derived_status(view(verdict, VerifyAnswer))
-        task = fold(state.task_events())
+        task = fold(state.task_events)
         commands = life_of_a_verdict(
             task,
             candidate_id=candidate["candidate_id"],
@@ -228,34 +248,46 @@ class Attempts:
         if status == "passed":
             return run_rules.succeed(state, lease_id, step_result(state.step, candidate), drafts, now_ms)
         error = f"verifier did not pass candidate; reason_codes={verdict['reason_codes']}"
-        return run_rules.fail(state, lease_id, error, final=False, now_ms=now_ms, task_events=drafts)
+        return run_rules.fail(
+            state,
+            lease_id,
+            error,
+            final=False,
+            now_ms=now_ms,
+            task_events=drafts,
+            turned_down=judged.by_another,
+        )
 
-    async def _fail(self, step: Step, error: str, *, final: bool) -> None:
+    async def _fail(self, step: Step, error: str, *, final: bool) -> bool:
         now_ms, lease_id = self._clock(), step.lease_id or ""
         try:
-            await self._commit(
+            await self._settle_by(
                 "failure",
                 step.step_id,
                 lambda state: run_rules.fail(state, lease_id, error, final=final, now_ms=now_ms),
             )
         except LeaseLostError as lost:
             _log.info("let go of a step: %s", lost)
-        except Exception:  # noqa: BLE001 - the step's lease runs out; the worker must outlive it
+        except Exception:  # noqa: BLE001 - the step is handed back; the worker must outlive it
             _log.exception("the failure of step %s could not be saved", step.step_id)
+            return False
+        return True
 
     async def _advance(
         self, name: str, held: _Held, attempt: Attempt, commands: tuple[Command, ...], now_ms: int
     ) -> None:
         def think(state: StepState) -> Change:
             run_rules.fence(state, held.lease_id)
-            drafts = decide_all(fold(state.task_events()), commands, self._signer, now_ms)
+            drafts = decide_all(fold(state.task_events), commands, self._signer, now_ms)
             return run_rules.advance(state, held.lease_id, attempt, drafts)
 
-        await self._commit(name, held.step.step_id, think)
-
-    async def _commit(self, name: str, step_id: str, think: Callable[[StepState], Change]) -> None:
         self._failpoint(f"{name}:before")
-        await self._store.change_step(step_id, think)
+        await self._queue.advance(held.step.step_id, think)
+        self._failpoint(f"{name}:after")
+
+    async def _settle_by(self, name: str, step_id: str, think: Callable[[EndingState], Change]) -> None:
+        self._failpoint(f"{name}:before")
+        await self._queue.settle(step_id, think)
         self._failpoint(f"{name}:after")
 
     async def _client(self, executor: str) -> ExecutorClient:

@@ -24,6 +24,9 @@ _KERNELS_PHRASES: Final[Mapping[int, str]] = {
     422: "Unprocessable Entity",
 }
 
+#: Another executor turned the work of the step down, which its own executor cannot know.
+_NEW_WORK: Final = {"executor-new-work": "true"}
+
 
 async def probe(client: ExecutorClient) -> Capabilities:
     """Health and capabilities.
@@ -46,14 +49,14 @@ async def probe(client: ExecutorClient) -> Capabilities:
     return capabilities
 
 
-async def execute(client: ExecutorClient, body: bytes) -> dict[str, Json]:
-    """The answer to `/execute`.
+async def execute(client: ExecutorClient, body: bytes, *, new_work: bool = False) -> dict[str, Json]:
+    """The answer to `/execute`; with `new_work`, the executor is told not to hand out what it has done for the step.
 
     Raises:
         StepFailedError: there is none; final if the executor answered 4xx.
     """
     try:
-        return await client.execute(body)
+        return await client.execute(body, headers=_NEW_WORK if new_work else None)
     except ClientError as error:
         raise StepFailedError(_sentence("/execute", client, error), final=not error.retryable) from None
 

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Final
 
+from anyio import CapacityLimiter, to_thread
+
 from executor_sdk.protocol.plain import Json
-from kernel_stub.errors import InvalidSpecError, RunExistsError, RunNotFoundError, TaskIdTakenError
+from kernel_stub.errors import InvalidSpecError, RunExistsError, RunNotFoundError
 from kernel_stub.rules import run as rules
-from kernel_stub.rules.ids import id_breaches, namesakes
+from kernel_stub.rules.ids import id_breaches, too_many_agents
 from kernel_stub.rules.records import Change, Run, RunEvent, Step
 from kernel_stub.rules.spec import RunSpec, SpecError, new_run, parse_spec
 from kernel_stub.rules.states import RunState
 from kernel_stub.rules.why import explain
 from kernel_stub.runs.rehearsal import rehearse
-from kernel_stub.store.port import Store
+from kernel_stub.store.port import Runs
 
 #: How many run events one answer holds at most.
 MAX_EVENTS: Final = 1_000
@@ -23,9 +26,10 @@ MAX_EVENTS: Final = 1_000
 class RunCommands:
     """The commands of one kernel. Each answers plain JSON in the documents' key order."""
 
-    def __init__(self, store: Store, clock: Callable[[], int]) -> None:
-        self._store = store
+    def __init__(self, runs: Runs, clock: Callable[[], int]) -> None:
+        self._runs = runs
         self._clock = clock
+        self._making = CapacityLimiter(1)
 
     async def submit(self, body: Json, *, kickoff: bool = False) -> dict[str, Json]:
         """Create the run that `body` specifies, and kick it off in the same transaction if asked to.
@@ -38,15 +42,10 @@ class RunCommands:
             TaskIdTakenError: one of its task ids would be another run's.
         """
         wanted, at_once = _unwrapped(body)
-        spec = _spec(wanted)
         kicked_off = kickoff or at_once
-        now_ms = self._clock()
-        run, steps = new_run(spec, now_ms)
-        if (hopeless := rehearse(run, steps, now_ms)) is not None:
-            raise InvalidSpecError(hopeless.sentence, [_field(_rooted(hopeless.path), hopeless.sentence)])
-        if (namesake := await self._store.step_among(list(namesakes(spec)))) is not None:
-            raise TaskIdTakenError(spec.run_id, namesake)
-        await self._store.change_run(run.run_id, lambda state: _created(state, run, steps, kickoff=kicked_off))
+        # In a thread, because a specification may have ten thousand agents; one at a time, because each takes memory.
+        run, steps = await to_thread.run_sync(_made, wanted, self._clock(), limiter=self._making)
+        await self._runs.change(run.run_id, lambda state: _created(state, run, steps, kickoff=kicked_off))
         return {"run_id": run.run_id, "kicked_off": kicked_off}
 
     async def kickoff(self, run_id: str) -> None:
@@ -72,7 +71,7 @@ class RunCommands:
             "updated_at": run.updated_at,
             "started_at": run.started_at,
             "finished_at": run.finished_at,
-            "counts": await self._store.counts(run_id),
+            "counts": await self._runs.counts(run_id),
         }
 
     async def result(self, run_id: str) -> dict[str, Json]:
@@ -88,34 +87,27 @@ class RunCommands:
 
     async def events(self, run_id: str, *, limit: int = 50) -> list[dict[str, Json]]:
         """The run's newest events first; none for an unknown run, as in the kernel."""
-        return [shown(event) for event in await self._store.run_events(run_id, limit=min(limit, MAX_EVENTS))]
+        return [shown(event) for event in await self._runs.events(run_id, limit=min(limit, MAX_EVENTS))]
 
     async def events_after(self, run_id: str, after_id: int) -> list[dict[str, Json]]:
         """The run's events since `after_id`, oldest first: to follow a run."""
-        events = await self._store.run_events(run_id, limit=MAX_EVENTS, after_id=after_id, newest_first=False)
+        events = await self._runs.events(run_id, limit=MAX_EVENTS, after_id=after_id, newest_first=False)
         return [shown(event) for event in events]
 
     async def why(self, run_id: str) -> list[str]:
         """The run's outcome explained, a line each."""
         run = await self._run(run_id)
-        return explain(run, await self._store.steps(run_id), await self._all_events(run_id))
+        return explain(run, await self._runs.steps(run_id), await self._all_events(run_id))
 
     async def dead_letters(self, *, limit: int = 50) -> list[dict[str, Json]]:
-        """Steps that can never succeed as they stand, the newest first; a retry of their run queues them again."""
-        letters = await self._store.dead_letters(limit=min(limit, MAX_EVENTS))
-        return [
-            {
-                "run_id": letter.step.run_id,
-                "step_id": letter.step.step_id,
-                "executor": letter.step.executor,
-                "attempt": letter.step.attempt,
-                "reason": letter.reason,
-            }
-            for letter in letters
-        ]
+        """Steps that can never succeed as they stand, and one of each run that cannot be read, the newest first.
+
+        A retry of their run queues them again.
+        """
+        return [asdict(letter) for letter in await self._runs.dead_letters(limit=min(limit, MAX_EVENTS))]
 
     async def _run(self, run_id: str) -> Run:
-        run = await self._store.run(run_id)
+        run = await self._runs.find(run_id)
         if run is None:
             raise RunNotFoundError(run_id)
         return run
@@ -123,14 +115,14 @@ class RunCommands:
     async def _all_events(self, run_id: str) -> list[RunEvent]:
         events: list[RunEvent] = []
         after_id = 0
-        while page := await self._store.run_events(run_id, limit=MAX_EVENTS, after_id=after_id, newest_first=False):
+        while page := await self._runs.events(run_id, limit=MAX_EVENTS, after_id=after_id, newest_first=False):
             events += page
             after_id = page[-1].event_id or after_id
         return events
 
     async def _change(self, run_id: str, rule: Callable[[RunState, int], Change]) -> None:
         now_ms = self._clock()
-        await self._store.change_run(run_id, lambda state: rule(_existing(state, run_id), now_ms))
+        await self._runs.change(run_id, lambda state: rule(_existing(state, run_id), now_ms))
 
 
 def shown(event: RunEvent) -> dict[str, Json]:
@@ -159,7 +151,17 @@ def _unwrapped(body: Json) -> tuple[Json, bool]:
     return wrapped, bool(kickoff)
 
 
+def _made(body: Json, now_ms: int) -> tuple[Run, tuple[Step, ...]]:
+    """The run that `body` specifies, if a step of it could succeed."""
+    run, steps = new_run(_spec(body), now_ms)
+    if (hopeless := rehearse(run, steps, now_ms)) is not None:
+        raise InvalidSpecError(hopeless.sentence, [_field(_rooted(hopeless.path), hopeless.sentence)])
+    return run, steps
+
+
 def _spec(body: Json) -> RunSpec:
+    if isinstance(body, dict) and (complaint := too_many_agents(body)) is not None:
+        raise InvalidSpecError(f"agents {complaint}", [_field("$.agents", complaint)])
     try:
         spec = parse_spec(body)
     except SpecError as error:

@@ -12,9 +12,9 @@ from anyio.abc import TaskGroup
 
 from kernel_stub.rules.states import StepState
 from kernel_stub.runs.attempt import Attempts, no_failpoint
-from kernel_stub.runs.queue import Holding, Queue
+from kernel_stub.runs.holdings import Holding, Holdings
 from kernel_stub.settings import MIN_POLL_MS, KernelSettings
-from kernel_stub.store.port import Store
+from kernel_stub.store.port import Queue
 
 
 class Worker:
@@ -22,7 +22,7 @@ class Worker:
 
     def __init__(
         self,
-        store: Store,
+        queue: Queue,
         attempts: Attempts,
         settings: KernelSettings,
         *,
@@ -31,10 +31,11 @@ class Worker:
         failpoint: Callable[[str], None] = no_failpoint,
     ) -> None:
         self.worker_id = worker_id or f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
-        self._store = store
+        self._queue = queue
         self._attempts = attempts
         self._settings = settings
-        self._queue = Queue(store, settings, owner=self.worker_id, clock=clock, failpoint=failpoint)
+        self._clock = clock
+        self._failpoint = failpoint
         self._in_flight = 0
         self._stopping = False
         #: Set when there may be something to do: a step ended, one became due, or the worker is to stop.
@@ -47,26 +48,35 @@ class Worker:
 
     async def run(self, *, once: bool = False) -> None:
         """Work until `stop()`; with `once`, until nothing is due and nothing in flight."""
-        try:
-            async with anyio.create_task_group() as helpers:
-                helpers.start_soon(self._queue.keep)
-                helpers.start_soon(self._listen)
-                async with anyio.create_task_group() as steps:
-                    await self._claim_until_stopped(steps, once=once)
-                    await self._drain(steps)
-                helpers.cancel_scope.cancel()
-        finally:
-            with anyio.CancelScope(shield=True):
-                await self._queue.release()
+        async with self._queue.holder() as holder:
+            holdings = Holdings(
+                self._queue,
+                self._settings,
+                owner=self.worker_id,
+                holder=holder,
+                clock=self._clock,
+                failpoint=self._failpoint,
+            )
+            try:
+                async with anyio.create_task_group() as helpers:
+                    helpers.start_soon(holdings.keep)
+                    helpers.start_soon(self._listen)
+                    async with anyio.create_task_group() as steps:
+                        await self._claim_until_stopped(steps, holdings, once=once)
+                        await self._drain(steps)
+                    helpers.cancel_scope.cancel()
+            finally:
+                with anyio.CancelScope(shield=True):
+                    await holdings.release()
 
-    async def _claim_until_stopped(self, steps: TaskGroup, *, once: bool) -> None:
+    async def _claim_until_stopped(self, steps: TaskGroup, holdings: Holdings, *, once: bool) -> None:
         while not self._stopping:
             self._stir = anyio.Event()
             free = self._settings.concurrency - self._in_flight
-            claimed = await self._queue.claim(free) if free > 0 else []
+            claimed = await holdings.claim(free) if free > 0 else []
             for state in claimed:
                 self._in_flight += 1
-                steps.start_soon(self._attempt, state)
+                steps.start_soon(self._attempt, state, holdings)
             if once and not claimed and not self._in_flight:
                 return
             # Fewer than asked for: nothing more is due. As many: only a step that ends makes room.
@@ -80,7 +90,7 @@ class Worker:
     async def _listen(self) -> None:
         """Pass on what changes in this process."""
         while True:
-            await self._store.changed.wait()
+            await self._queue.changed.wait()
             self._stir.set()
 
     async def _drain(self, steps: TaskGroup) -> None:
@@ -90,15 +100,17 @@ class Worker:
                 await self._stir.wait()
         steps.cancel_scope.cancel()
 
-    async def _attempt(self, claimed: StepState) -> None:
+    async def _attempt(self, claimed: StepState, holdings: Holdings) -> None:
         with anyio.CancelScope() as scope:
-            holding = Holding(claimed, scope)
-            self._queue.hold(holding)
-            await self._attempts.run(claimed)
+            holdings.hold(holding := Holding(claimed.step, scope))
+            settled = await self._attempts.run(claimed)
         if scope.cancelled_caught:
             # Let go: taken over by another worker, or its run is being cancelled.
-            await self._attempts.abandon(claimed.step)
+            settled = await self._attempts.abandon(claimed.step)
         # Not in a `finally`: what a stop cuts short stays held, and is handed back.
-        self._queue.drop(holding)
+        if settled:
+            holdings.drop(holding)
+        else:
+            holdings.hand_back_later(holding)
         self._in_flight -= 1
         self._stir.set()

@@ -1,118 +1,266 @@
-"""The store's port: load, think, save in one transaction, and the reads that the API shows."""
+"""The store's port: runs, the queue of their steps, the signed log and the registry, over one database."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import uuid
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from functools import partial
+from typing import Any, TypeVar
 
 import anyio
+import orjson
 
-from kernel_stub.rules.records import Change, ExecutorEntry, Run, RunEvent, Step
-from kernel_stub.rules.states import RunState, StepState
+from kernel_stub.log.identity import Identity
+from kernel_stub.rules.records import Change, ExecutorEntry, Run, RunEvent, RunStatus, Step, StepStatus
+from kernel_stub.rules.states import EndingState, RunState, StepState
+from kernel_stub.store import rows
+from kernel_stub.store.claims import Claim, ClaimOrder
+from kernel_stub.store.database import Connection, Database
+from kernel_stub.store.session import BodyCache, Session
 
-__all__ = ["DeadLetter", "RunState", "StepState", "Store"]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A step that can never succeed as it stands, and why."""
+    """A step that can never succeed as it stands, or one of a run that cannot be read; and why."""
 
-    step: Step
+    run_id: str
+    step_id: str
+    executor: str
+    attempt: int
     reason: str
 
 
-class Store(Protocol):
-    """Where a kernel keeps runs, steps, attempts, executors and the event log.
+class Store:
+    """Where a kernel keeps what it knows; `bodies` is the cache of the writing side, cleared by every rollback.
 
-    `think` is pure and synchronous: it may run in another thread, and what it raises passes to the caller with
-    nothing written. Two changes never interleave, in whichever process they are made.
+    A `think` is pure and synchronous: it may run in another thread, and twice. What it raises passes to the caller
+    with nothing written. Two changes of one run never interleave, in whichever process they are made.
     """
+
+    def __init__(
+        self,
+        database: Database,
+        bodies: BodyCache,
+        identity: Identity,
+        *,
+        new_id: Callable[[], str] = lambda: str(uuid.uuid4()),
+    ) -> None:
+        self._database = database
+        session = partial(Session, bodies=bodies, identity=identity)
+        self.runs = Runs(database, session, partial(Session, bodies=BodyCache(), identity=identity))
+        self.queue = Queue(database, session, new_id)
+        self.log = Log(database)
+        self.executors = Executors(database)
+
+    async def aclose(self) -> None:
+        """Finish what waits, and close the database."""
+        await self._database.aclose()
+
+
+class Runs:
+    """Runs with their steps and their local events."""
+
+    def __init__(
+        self, database: Database, session: Callable[[Connection], Session], reading: Callable[[Connection], Session]
+    ) -> None:
+        self._database = database
+        self._session = session
+        self._reading = reading
+
+    async def change(self, run_id: str, think: Callable[[RunState], Change]) -> Change:
+        """Load the run with all its steps, think, save; what was set aside is claimed again.
+
+        Raises:
+            TaskIdTakenError: a task of the new run would have the id of another one's.
+        """
+
+        def work(connection: Connection) -> Change:
+            session = self._session(connection)
+            state = session.run_state(run_id)
+            change = think(state)
+            session.take_back(run_id)
+            session.save(state.run, change)
+            return change
+
+        return _woken(self._database, await self._database.write(work))
+
+    async def find(self, run_id: str) -> Run | None:
+        """The run, if there is one of this id."""
+
+        def work(connection: Connection) -> Run | None:
+            return self._reading(connection).run(run_id)
+
+        return await self._database.read(work)
+
+    async def newest(self, *, limit: int) -> list[Run]:
+        """The newest runs first."""
+
+        def work(connection: Connection) -> list[Run]:
+            session = self._reading(connection)
+            found = [session.run(run_id) for run_id, *_ in connection.run("newest_runs", limit=limit)]
+            return [run for run in found if run is not None]
+
+        return await self._database.read(work)
+
+    async def steps(self, run_id: str) -> tuple[Step, ...]:
+        """Priority descending, then step id."""
+        return tuple(await _read(self._database, rows.step_from, "load_steps", run_id=run_id))
+
+    async def counts(self, run_id: str) -> dict[str, int]:
+        """How many steps are in each state, by its lower-case name, in the documented order."""
+        found: dict[str, int] = dict(await _read(self._database, tuple, "count_steps", run_id=run_id))
+        return {status.lower(): found.get(status, 0) for status in StepStatus}
+
+    async def events(self, run_id: str, *, limit: int, after_id: int = 0, newest_first: bool = True) -> list[RunEvent]:
+        """Events of one run with an id above `after_id`; none for an unknown run."""
+        name = "newest_run_events" if newest_first else "oldest_run_events"
+        return await _read(self._database, rows.run_event_from, name, run_id=run_id, after_id=after_id, limit=limit)
+
+    async def succeeded_steps(self, *, after: str, limit: int) -> list[Step]:
+        """Steps of all runs that ended with a result, by id."""
+        return await _read(self._database, rows.step_from, "succeeded_steps", after=after, limit=limit)
+
+    async def dead_letters(self, *, limit: int) -> list[DeadLetter]:
+        """Failed steps and runs set aside, the newest first; a step that was queued again is no dead letter."""
+        return await _read(self._database, lambda row: DeadLetter(*row), "dead_letters", limit=limit)
+
+
+class Queue:
+    """The steps that are due, and those that workers hold."""
+
+    def __init__(self, database: Database, session: Callable[[Connection], Session], new_id: Callable[[], str]) -> None:
+        self._database = database
+        self._session = session
+        self._new_id = new_id
 
     @property
     def changed(self) -> anyio.Event:
-        """Set by the next change in this process that made a step due; take it before looking for work."""
-        ...
+        """Set by the next change that made a step due, or told a run to stop; take it before looking for work."""
+        return self._database.changed
 
-    async def change_run(self, run_id: str, think: Callable[[RunState], Change]) -> Change:
-        """Load the run, think, save."""
-        ...
+    def holder(self) -> AbstractAsyncContextManager[str]:
+        """An id for a worker to hold steps under: they are its own until the block or the process ends."""
+        return self._database.holder()
 
-    async def change_step(self, step_id: str, think: Callable[[StepState], Change]) -> Change:
-        """Load the step with its run and attempt, think, save.
+    async def claim(self, order: ClaimOrder) -> list[StepState]:
+        """Lease due steps, and resume those whose worker is dead or has handed them back."""
+
+        def work(connection: Connection) -> list[StepState]:
+            is_alive = partial(self._database.is_alive, connection)
+            claim = Claim(self._session(connection), connection, order, new_id=self._new_id, is_alive=is_alive)
+            return claim.held()
+
+        return await self._database.write(work)
+
+    async def advance(self, step_id: str, think: Callable[[StepState], Change]) -> Change:
+        """Load the step with its run and attempt, think, save; the step goes on.
 
         Raises:
             StepNotFoundError: no step has this id.
         """
-        ...
 
-    async def claim(
-        self, *, owner: str, limit: int, now_ms: int, lease_ms: int, max_recoveries: int = 10
-    ) -> list[StepState]:
-        """Lease up to `limit` due steps, and resume those whose lease has expired."""
-        ...
+        def work(connection: Connection) -> Change:
+            session = self._session(connection)
+            state = session.step_state(step_id)
+            change = think(state)
+            session.save(state.run, change)
+            return change
 
-    async def renew(self, leases: Mapping[str, str], until_ms: int) -> frozenset[str]:
-        """Hold steps longer, given as step id to lease id; returns those that must be let go.
+        return await self._database.write(work)
 
-        A step must be let go when it is held under another lease, or when its run is being cancelled.
+    async def settle(self, step_id: str, think: Callable[[EndingState], Change]) -> Change:
+        """As `advance`, for a decision that may end the step, and with it the round.
+
+        Raises:
+            StepNotFoundError: no step has this id.
         """
-        ...
+
+        def work(connection: Connection) -> Change:
+            session = self._session(connection)
+            state = session.ending_state(step_id)
+            change = think(state)
+            session.save(state.run, change)
+            return change
+
+        return _woken(self._database, await self._database.write(work))
+
+    async def lost(self, leases: Mapping[str, str]) -> frozenset[str]:
+        """Which of the steps that a worker holds, given as step id to lease id, it has to let go.
+
+        A step is held under another lease, or its run is being cancelled.
+        """
+        held = orjson.dumps(dict(leases)).decode()
+        return frozenset(step_id for (step_id,) in await _read(self._database, tuple, "find_lost", leases=held))
 
     async def release(self, leases: Mapping[str, str]) -> None:
         """Hand steps back whose work has not ended: the next claim resumes them at once."""
-        ...
 
-    async def run(self, run_id: str) -> Run | None: ...
+        def work(connection: Connection) -> None:
+            for step_id, lease_id in leases.items():
+                connection.run("release", step_id=step_id, lease_id=lease_id)
 
-    async def runs(self, *, limit: int) -> list[Run]:
-        """The newest runs first."""
-        ...
+        await self._database.write(work)
+        self._database.wake()
 
-    async def steps(self, run_id: str) -> tuple[Step, ...]:
-        """Priority descending, then step id."""
-        ...
 
-    async def step_among(self, step_ids: Sequence[str]) -> str | None:
-        """One of these ids that is a step's; None if none is."""
-        ...
+class Log:
+    """The signed events."""
 
-    async def counts(self, run_id: str) -> dict[str, int]:
-        """How many steps are in each state, by its lower-case name, in the documented order."""
-        ...
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
-    async def run_events(
-        self, run_id: str, *, limit: int, after_id: int = 0, newest_first: bool = True
-    ) -> list[RunEvent]:
-        """Events of one run with an id above `after_id`; none for an unknown run."""
-        ...
-
-    async def executors(self) -> list[ExecutorEntry]:
-        """By name."""
-        ...
-
-    async def executor(self, name: str) -> ExecutorEntry | None: ...
-
-    async def put_executor(self, entry: ExecutorEntry) -> None:
-        """Add the entry, or replace the one of its name."""
-        ...
-
-    async def remove_executor(self, name: str) -> bool: ...
-
-    async def log_head(self) -> int:
+    async def head(self) -> int:
         """The sequence number of the last signed event that was ever appended; 0 for an empty log."""
-        ...
+        [(head,)] = await _read(self._database, tuple, "log_head")
+        return int(head)
 
-    async def log_page(self, after: int, limit: int) -> list[tuple[int, bytes]]:
+    async def page(self, after: int, limit: int) -> list[tuple[int, bytes]]:
         """Signed events as (sequence number, bytes), in order."""
-        ...
+        return await _read(self._database, lambda row: (row[0], row[1]), "log_page", after=after, limit=limit)
 
-    async def succeeded_steps(self, *, after: str, limit: int) -> list[Step]:
-        """Steps of all runs that ended with a result, by id."""
-        ...
 
-    async def dead_letters(self, *, limit: int) -> list[DeadLetter]:
-        """Failed steps, the newest first; one that was re-queued since is no dead letter any more."""
-        ...
+class Executors:
+    """The registry."""
 
-    async def close(self) -> None: ...
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def all(self) -> list[ExecutorEntry]:
+        """By name."""
+        return await _read(self._database, rows.executor_from, "list_executors")
+
+    async def find(self, name: str) -> ExecutorEntry | None:
+        """The entry of this name."""
+        return next(iter(await _read(self._database, rows.executor_from, "load_executor", name=name)), None)
+
+    async def put(self, entry: ExecutorEntry) -> None:
+        """Add the entry, or replace the one of its name."""
+        values = rows.executor_values(entry)
+        await self._database.write(lambda connection: connection.run("put_executor", **values))
+
+    async def remove(self, name: str) -> bool:
+        """Forget the entry; False if there was none."""
+        return bool(await self._database.write(lambda connection: connection.run("remove_executor", name=name)))
+
+
+async def _read(database: Database, record: Callable[[rows.Row], T], name: str, /, **values: Any) -> list[T]:
+    """The records that a statement reads."""
+
+    def work(connection: Connection) -> list[T]:
+        found = connection.run(name, **values)
+        with rows.readable():
+            return [record(row) for row in found]
+
+    return await database.read(work)
+
+
+def _woken(database: Database, change: Change) -> Change:
+    """Wake those who wait, if there is something new for them."""
+    stopping = change.run is not None and change.run.status is RunStatus.CANCELLING
+    if stopping or any(step.status is StepStatus.QUEUED for step in change.steps):
+        database.wake()
+    return change

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import orjson
 from msgspec.structs import asdict
 
 from executor_sdk.protocol.plain import Json
+from kernel_stub.errors import UnreadableRowError
+from kernel_stub.log.sign import SignedEvent
 from kernel_stub.rules.records import (
     Attempt,
     ExecutorEntry,
@@ -23,6 +27,15 @@ Row = tuple[Any, ...]
 
 #: Spec, shared inputs and result of a run.
 Bodies = tuple[Json, Json, Json]
+
+
+@contextmanager
+def readable() -> Iterator[None]:
+    """Rows that this kernel did not write are an error of the store, in whatever way they fail to be records."""
+    try:
+        yield
+    except (ValueError, TypeError) as error:
+        raise UnreadableRowError(f"the store holds a row that cannot be read: {error}") from error
 
 
 def bodies_from(row: Row) -> Bodies:
@@ -43,20 +56,21 @@ def run_from(row: Row, bodies: Bodies) -> Run:
 
 def step_from(row: Row) -> Step:
     """A step from its row; the columns are in the order of the record's fields."""
-    *made, status, created_at, attempt, recoveries, lease_id, owner, until, next_run_at, task_id, error, result = row
+    *made, status, created_at, attempt, recoveries, lease_id, owner, holder, next_run_at, task_id, error, result = row
     step_id, run_id, agent_id, executor, profile, prompt, weight, priority = made
     return Step(
         step_id, run_id, agent_id, executor, profile, prompt, weight, priority, StepStatus(status), created_at,
-        attempt, recoveries, lease_id, owner, until, next_run_at, task_id, error, orjson.loads(result),
+        attempt, recoveries, lease_id, owner, holder, next_run_at, task_id, error, orjson.loads(result),
     )  # fmt: skip
 
 
 def attempt_from(row: Row) -> Attempt:
     """An attempt from its row."""
-    step_id, n, task_id, execution_id, verify_execution_id, phase, execute_body, verify_body, candidate, error = row
+    *made, phase, execute_body, verify_body, candidate, error, new_work, turned_down = row
+    step_id, n, task_id, execution_id, verify_execution_id = made
     return Attempt(
         step_id, n, task_id, execution_id, verify_execution_id, Phase(phase), execute_body, verify_body,
-        None if candidate is None else orjson.loads(candidate), error,
+        None if candidate is None else orjson.loads(candidate), error, bool(new_work), bool(turned_down),
     )  # fmt: skip
 
 
@@ -112,13 +126,18 @@ def step_values(step: Step) -> dict[str, Any]:
         "recoveries": step.recoveries,
         "lease_id": step.lease_id,
         "lease_owner": step.lease_owner,
-        "lease_until": step.lease_until,
+        "lease_holder": step.lease_holder,
         "next_run_at": step.next_run_at,
         "task_id": step.task_id,
         "error": step.error,
         "result": orjson.dumps(step.result),
         "ready": int(step.status is StepStatus.QUEUED),
     }
+
+
+def new_step_values(step: Step) -> dict[str, Any]:
+    """The columns of a step that is made; its tasks' ids are its stem and the number of the attempt."""
+    return {**step_values(step), "task_stem": f"{step.run_id}-{step.agent_id}"}
 
 
 def attempt_values(attempt: Attempt) -> dict[str, Any]:
@@ -135,6 +154,8 @@ def attempt_values(attempt: Attempt) -> dict[str, Any]:
         "verify_body": None if closed else attempt.verify_body,
         "candidate": None if closed or attempt.candidate is None else orjson.dumps(attempt.candidate),
         "error": attempt.error,
+        "new_work": int(attempt.new_work),
+        "turned_down": int(attempt.turned_down),
     }
 
 
@@ -146,6 +167,11 @@ def run_event_values(event: RunEvent) -> dict[str, Any]:
         "payload": orjson.dumps(event.payload),
         "created_at": event.created_at,
     }
+
+
+def event_values(event: SignedEvent) -> dict[str, Any]:
+    """The columns of a signed event; its place in the log is given by the store."""
+    return {"event_id": event.event_id, "task_id": event.task_id, "kind": event.kind, "body": event.body}
 
 
 def executor_values(entry: ExecutorEntry) -> dict[str, Any]:

@@ -1,160 +1,173 @@
-"""One transaction's view of a SQLite file: loads states, saves changes."""
+"""One transaction's view of the store: loads states, saves changes."""
 
 from __future__ import annotations
 
-import sqlite3
+import logging
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Final
 
 import orjson
 
 from executor_sdk.protocol.plain import Json
-from kernel_stub.errors import StepNotFoundError, StoreError
+from kernel_stub.errors import StepNotFoundError, TaskIdTakenError
 from kernel_stub.log.identity import Identity
 from kernel_stub.log.sign import signed
-from kernel_stub.rules.records import TERMINAL_STEP, Change, EventDraft, Run, Step
-from kernel_stub.rules.states import RunState, StepState
+from kernel_stub.rules.records import TERMINAL_STEP, Attempt, Change, EventDraft, Run, Step
+from kernel_stub.rules.states import EndingState, RunState, StepState
 from kernel_stub.store import rows
-from kernel_stub.store.statements import load
+from kernel_stub.store.database import Connection
 
-SQL: Final = load("queue.sql")
+_log: Final = logging.getLogger("kernel_stub.store")
 
-#: Runs whose specification and inputs stay decoded; steps of one run usually come together.
-_CACHED_RUNS: Final = 64
-
-
-@contextmanager
-def readable() -> Iterator[None]:
-    """Rows that nobody of us wrote are an error of the store, whichever way they fail to be records."""
-    try:
-        yield
-    except (ValueError, TypeError) as error:
-        raise StoreError(f"the store holds a row that cannot be read: {error}") from error
+#: Bytes of JSON whose decoded values a thread keeps. Decoded, they take several times as much.
+CACHED_BYTES: Final = 16 * 1024 * 1024
 
 
 class BodyCache:
-    """Decoded bodies of the runs used last, by run id and revision; used by one thread only."""
+    """Decoded bodies of the runs used last, by run id and revision; used by one thread at a time."""
 
-    def __init__(self) -> None:
-        self._bodies: OrderedDict[tuple[str, int], rows.Bodies] = OrderedDict()
+    def __init__(self, max_bytes: int = CACHED_BYTES) -> None:
+        self._max_bytes = max_bytes
+        self._bodies: OrderedDict[tuple[str, int], tuple[rows.Bodies, int]] = OrderedDict()
+        #: Bytes of JSON behind what is kept.
+        self.size_bytes = 0
 
-    def get(self, connection: sqlite3.Connection, run_id: str, revision: int) -> rows.Bodies:
+    def get(self, connection: Connection, run_id: str, revision: int) -> rows.Bodies:
         """The bodies of this revision. The decoded values are shared: nobody may change them."""
         key = (run_id, revision)
-        bodies = self._bodies.get(key)
-        if bodies is None:
-            row = connection.execute(SQL["load_bodies"], {"run_id": run_id}).fetchone()
-            bodies = self._bodies[key] = rows.bodies_from(row)
-            while len(self._bodies) > _CACHED_RUNS:
-                self._bodies.popitem(last=False)
-        self._bodies.move_to_end(key)
+        if (known := self._bodies.get(key)) is not None:
+            self._bodies.move_to_end(key)
+            return known[0]
+        row = next(iter(connection.run("load_bodies", run_id=run_id)), None)
+        if row is None:
+            raise ValueError(f"run {run_id} has no bodies")
+        bodies, size_bytes = rows.bodies_from(row), sum(map(len, row))
+        self._bodies[key] = bodies, size_bytes
+        self.size_bytes += size_bytes
+        while self.size_bytes > self._max_bytes:
+            _, (_, dropped_bytes) = self._bodies.popitem(last=False)
+            self.size_bytes -= dropped_bytes
         return bodies
 
     def clear(self) -> None:
         """Forget everything: a transaction was rolled back, and its revisions will be given again."""
         self._bodies.clear()
+        self.size_bytes = 0
 
 
 class Session:
-    """Loads and saves within the transaction that is open on `connection`."""
+    """Loads and saves within the transaction that is open on `connection`.
 
-    def __init__(self, connection: sqlite3.Connection, cache: BodyCache, identity: Identity) -> None:
+    Whatever is counted is counted behind the lock on its run, and locks are taken in the order run, step, log.
+    """
+
+    def __init__(self, connection: Connection, bodies: BodyCache, identity: Identity) -> None:
+        self._run = connection.run
         self._connection = connection
-        self._cache = cache
+        self._bodies = bodies
         self._identity = identity
 
-    @readable()
+    @rows.readable()
+    def run(self, run_id: str) -> Run | None:
+        """The run without its steps, to be shown; not locked."""
+        found = self._run("load_run", run_id=run_id)
+        return self._run_from(found[0]) if found else None
+
+    @rows.readable()
     def run_state(self, run_id: str) -> RunState:
         """The run with all its steps."""
-        run = self._run(run_id)
-        if run is None:
-            return RunState(None)
-        steps = tuple(rows.step_from(row) for row in self._all("load_steps", run_id=run_id))
-        rounds = tuple(rows.run_event_from(row) for row in self._all("load_reexplores", run_id=run_id))
-        return RunState(run, steps, rounds)
+        found = self._run("lock_run", run_id=run_id)
+        return self._whole(self._run_from(found[0])) if found else RunState(None)
 
-    @readable()
+    @rows.readable()
     def step_state(self, step_id: str) -> StepState:
         """The step with its run and its current attempt.
 
         Raises:
             StepNotFoundError: no step has this id.
         """
-        row = self._one("load_state", step_id=step_id)
-        if row is None:
-            raise StepNotFoundError(step_id)
-        of_step, of_run, of_attempt, active = row[:19], row[19:28], row[28:38], row[38]
-        step = rows.step_from(of_step)
-        return StepState(
-            run=self._run_from(of_run),
-            step=step,
-            attempt=None if of_attempt[0] is None else rows.attempt_from(of_attempt),
-            others_active=active - (step.status not in TERMINAL_STEP),
-            siblings=lambda: self.run_state(step.run_id),
-            task_events=lambda: self._task_events(step.task_id),
-        )
+        run, step, attempt, _ = self._load(step_id)
+        return StepState(run, step, attempt, self._task_events(step))
 
-    def expired(self, now_ms: int, limit: int) -> list[str]:
-        """Ids of leased steps whose holder did not renew in time."""
-        return [step_id for (step_id,) in self._all("find_expired", now_ms=now_ms, limit=limit)]
+    @rows.readable()
+    def ending_state(self, step_id: str) -> EndingState:
+        """The step for a decision that may end it.
 
-    def due(self, now_ms: int, limit: int) -> list[str]:
-        """Ids of the next steps to claim."""
-        self._execute("make_due", {"now_ms": now_ms})
-        return [step_id for (step_id,) in self._all("find_due", limit=limit)]
+        Raises:
+            StepNotFoundError: no step has this id.
+        """
+        run, step, attempt, active = self._load(step_id)
+        last = active == (step.status not in TERMINAL_STEP)
+        return EndingState(run, step, attempt, self._task_events(step), self._whole(run) if last else None)
 
     def save(self, before: Run | None, change: Change) -> None:
-        """Write the change; `before` is the run as it was loaded."""
+        """Write the change; `before` is the run as it was loaded.
+
+        Raises:
+            TaskIdTakenError: the tasks of a new step would have the ids of another run's.
+        """
         if change.run is not None:
             self._save_run(before, change.run)
         for step in change.steps:
-            self._save_step(step)
+            self._add_step(step) if before is None else self._run("update_step", **rows.step_values(step))
         for attempt in change.attempts:
-            self._execute("put_attempt", rows.attempt_values(attempt))
+            self._run("put_attempt", **rows.attempt_values(attempt))
         for event in change.run_events:
-            self._execute("append_run_event", rows.run_event_values(event))
-        if change.task_events:
-            self._append(change.task_events)
+            self._run("append_run_event", **rows.run_event_values(event))
+        self._append(change.task_events)
 
-    def _append(self, drafts: Sequence[EventDraft]) -> None:
-        events = [signed(self._identity, draft) for draft in drafts]
-        values = [value for event in events for value in (event.event_id, event.task_id, event.kind, event.body)]
-        self._connection.execute(SQL["append_events"] + ", (?, ?, ?, ?)" * (len(events) - 1), values)
+    def set_aside(self, step_id: str, reason: str, now_ms: int) -> None:
+        """Keep the run of this step from being claimed: it cannot be read."""
+        _log.error("the run of step %s is set aside: %s", step_id, reason)
+        self._run("set_aside", step_id=step_id, reason=reason, now_ms=now_ms)
+        self._run("hide_steps", step_id=step_id)
+
+    def take_back(self, run_id: str) -> None:
+        """The run can be read: if it was set aside, it is no longer."""
+        if self._run("take_back", run_id=run_id):
+            self._run("show_steps", run_id=run_id)
+
+    def _load(self, step_id: str) -> tuple[Run, Step, Attempt | None, int]:
+        found = self._run("lock_step", step_id=step_id)
+        if not found:
+            raise StepNotFoundError(step_id)
+        row = found[0]
+        of_step, of_run, of_attempt, active = row[:19], row[19:28], row[28:40], row[40]
+        attempt = None if of_attempt[0] is None else rows.attempt_from(of_attempt)
+        return self._run_from(of_run), rows.step_from(of_step), attempt, active
+
+    def _whole(self, run: Run) -> RunState:
+        steps = tuple(rows.step_from(row) for row in self._run("load_steps", run_id=run.run_id))
+        rounds = tuple(rows.run_event_from(row) for row in self._run("load_rounds", run_id=run.run_id))
+        return RunState(run, steps, rounds)
+
+    def _run_from(self, row: rows.Row) -> Run:
+        return rows.run_from(row, self._bodies.get(self._connection, row[0], row[-1]))
+
+    def _task_events(self, step: Step) -> tuple[Json, ...]:
+        if step.task_id is None:
+            return ()
+        return tuple(orjson.loads(body) for (body,) in self._run("load_task_events", task_id=step.task_id))
 
     def _save_run(self, before: Run | None, run: Run) -> None:
         if before is None:
-            self._execute("insert_run", rows.run_values(run))
-            self._execute("insert_bodies", {**rows.body_values(run), "spec": orjson.dumps(run.spec)})
+            self._run("insert_run", **rows.run_values(run))
+            self._run("insert_bodies", **rows.body_values(run), spec=orjson.dumps(run.spec))
             return
         # Rules replace what they change and keep what they do not: identity tells, and costs nothing.
         changed = run.shared_inputs is not before.shared_inputs or run.result is not before.result
-        self._execute("update_run", {**rows.run_values(run), "bodies_changed": int(changed)})
+        self._run("update_run", **rows.run_values(run), bodies_changed=int(changed))
         if changed:
-            self._execute("update_bodies", rows.body_values(run))
+            self._run("update_bodies", **rows.body_values(run))
 
-    def _save_step(self, step: Step) -> None:
-        values = rows.step_values(step)
-        if self._execute("update_step", values).rowcount == 0:
-            self._execute("insert_step", values)
+    def _add_step(self, step: Step) -> None:
+        values = rows.new_step_values(step)
+        if not self._run("insert_step", **values):
+            ((namesake,),) = self._run("find_namesake", task_stem=values["task_stem"])
+            raise TaskIdTakenError(step.run_id, namesake)
 
-    def _run(self, run_id: str) -> Run | None:
-        row = self._one("load_run", run_id=run_id)
-        return None if row is None else self._run_from(row)
-
-    def _run_from(self, row: rows.Row) -> Run:
-        return rows.run_from(row, self._cache.get(self._connection, row[0], row[-1]))
-
-    def _task_events(self, task_id: str | None) -> Sequence[Json]:
-        return [orjson.loads(body) for (body,) in self._all("load_task_events", task_id=task_id)]
-
-    def _execute(self, name: str, values: dict[str, Any]) -> sqlite3.Cursor:
-        return self._connection.execute(SQL[name], values)
-
-    def _one(self, name: str, **values: Any) -> rows.Row | None:
-        row: rows.Row | None = self._connection.execute(SQL[name], values).fetchone()
-        return row
-
-    def _all(self, name: str, **values: Any) -> list[rows.Row]:
-        return self._connection.execute(SQL[name], values).fetchall()
+    def _append(self, drafts: Sequence[EventDraft]) -> None:
+        if drafts:
+            events = [rows.event_values(signed(self._identity, draft)) for draft in drafts]
+            self._connection.run_each("append_event", events)

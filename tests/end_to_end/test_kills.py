@@ -60,7 +60,7 @@ class Scene:
     async def until(self, ended: int) -> None:
         """Wait until so many steps have succeeded."""
         # Other processes cannot set an event of this one.
-        while (await self.kernel.store.counts(RUN_ID))["succeeded"] < ended:
+        while (await self.kernel.store.runs.counts(RUN_ID))["succeeded"] < ended:
             await anyio.sleep(0.01)
 
     def _executor(self) -> list[str]:
@@ -125,8 +125,8 @@ async def test_killed_workers_cost_no_attempt_and_no_second_effect(tmp_path: Pat
             await on.until(STEPS)
 
             await _check(on)
-            steps = await on.kernel.store.steps(RUN_ID)
-            events = await on.kernel.store.run_events(RUN_ID, limit=10_000)
+            steps = await on.kernel.store.runs.steps(RUN_ID)
+            events = await on.kernel.store.runs.events(RUN_ID, limit=10_000)
             assert {step.attempt for step in steps} == {1}
             assert len(on.lines()) == STEPS
             assert any(event.event_type == "STEP_LEASE_EXPIRED" for event in events)
@@ -134,8 +134,8 @@ async def test_killed_workers_cost_no_attempt_and_no_second_effect(tmp_path: Pat
 
 async def _check(on: Scene) -> None:
     """What holds after any kills."""
-    run = await on.kernel.store.run(RUN_ID)
-    types = Counter(event.event_type for event in await on.kernel.store.run_events(RUN_ID, limit=10_000))
+    run = await on.kernel.store.runs.find(RUN_ID)
+    types = Counter(event.event_type for event in await on.kernel.store.runs.events(RUN_ID, limit=10_000))
     replay = await on.kernel.replay_log()
 
     assert run is not None

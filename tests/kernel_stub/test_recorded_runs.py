@@ -57,10 +57,10 @@ async def _played(shop: Workshop, spec: dict[str, Any]) -> dict[str, Any]:
             run = await shop.ended(run_id)
         worker.stop()
     aggregation = run.result["aggregation"]
-    events = await shop.store.run_events(run_id, limit=1000, newest_first=False)
+    events = await shop.store.runs.events(run_id, limit=1000, newest_first=False)
     return {
         "status": run.status.value,
-        "counts": await shop.store.counts(run_id),
+        "counts": await shop.store.runs.counts(run_id),
         "votes": {
             name: aggregation[name] for name in ("decision_votes", "answer_votes", "final_decision", "final_answer")
         },

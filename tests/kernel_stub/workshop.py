@@ -20,7 +20,8 @@ from kernel_stub.runs.attempt import Attempts, no_failpoint
 from kernel_stub.runs.commands import RunCommands
 from kernel_stub.runs.worker import Worker
 from kernel_stub.settings import KernelSettings
-from kernel_stub.store.sqlite import SqliteStore, open_store
+from kernel_stub.store.port import Store
+from kernel_stub.store.url import open_store
 
 
 def epoch_ms() -> int:
@@ -34,28 +35,34 @@ class Workshop:
 
     settings: KernelSettings
     identity: Identity
-    store: SqliteStore
+    store: Store
     registry: Registry
     clients: Clients
     commands: RunCommands
 
-    def worker(self, *, failpoint: Callable[[str], None] = no_failpoint, **options: Any) -> Worker:
+    def worker(
+        self,
+        *,
+        failpoint: Callable[[str], None] = no_failpoint,
+        clock: Callable[[], int] = epoch_ms,
+        **options: Any,
+    ) -> Worker:
         """A worker that is not started yet."""
         attempts = Attempts(
-            self.store,
+            self.store.queue,
             self.registry,
             self.clients,
             self.identity,
             self.settings,
-            clock=epoch_ms,
+            clock=clock,
             failpoint=failpoint,
         )
-        return Worker(self.store, attempts, self.settings, clock=epoch_ms, failpoint=failpoint, **options)
+        return Worker(self.store.queue, attempts, self.settings, clock=clock, failpoint=failpoint, **options)
 
     async def ended(self, run_id: str) -> Run:
         """The run, once it has ended."""
         while True:
-            run = await self.store.run(run_id)
+            run = await self.store.runs.find(run_id)
             if run is not None and run.finished_at is not None:
                 return run
             await anyio.sleep(0.005)
@@ -70,10 +77,10 @@ async def workshop(
     identity = load_or_create(made.seed_path)
     async with _http(apps) as http, open_store(made.store_path, identity=identity) as store:
         clients = Clients(made, http)
-        registry = Registry(store, clients)
+        registry = Registry(store.executors, clients)
         for name in apps or {"scripted": None}:
-            await store.put_executor(ExecutorEntry(name, f"http://{name}" if apps else base_url))
-        yield Workshop(made, identity, store, registry, clients, RunCommands(store, epoch_ms))
+            await store.executors.put(ExecutorEntry(name, f"http://{name}" if apps else base_url))
+        yield Workshop(made, identity, store, registry, clients, RunCommands(store.runs, epoch_ms))
 
 
 def _http(apps: dict[str, Any] | None) -> httpx2.AsyncClient:

@@ -64,8 +64,19 @@ def test_a_write_is_counted_by_what_it_returns(place: Path) -> None:
 )
 def test_a_value_that_cannot_be_written_is_an_error_of_sqlite(place: Path, word: object, times: object) -> None:
     """Whatever way it fails in the driver."""
-    with closing(opened(place)) as connection, pytest.raises(sqlite3.Error):
-        adding(word, times)(connection)
+    with closing(opened(place)) as connection:
+        with pytest.raises(sqlite3.Error):
+            adding(word, times)(connection)
+        with pytest.raises(sqlite3.Error):
+            connection.run_each("add_word", [{"word": word, "times": times}])
+
+
+def test_many_rows_are_written_by_one_call(place: Path) -> None:
+    """In their order."""
+    with closing(opened(place)) as connection:
+        connection.run_each("add_word", ({"word": word, "times": 1} for word in "cab"))
+
+        assert connection.run("list_words") == [("c",), ("a",), ("b",)]
 
 
 def test_one_moment_is_read_whatever_is_written(place: Path) -> None:

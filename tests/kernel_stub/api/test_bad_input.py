@@ -179,7 +179,7 @@ async def test_a_limit_that_is_no_number_is_refused(tmp_path: Path, limit: str) 
 async def test_a_fault_of_ours_tells_nothing_of_its_inside(tmp_path: Path) -> None:
     """500 in the envelope; the traceback is for the log."""
     async with stub_kernel({}, state_dir=tmp_path, worker=False) as kernel:
-        await kernel.kernel.store.close()
+        await kernel.kernel.store.aclose()
         answer = await kernel.api.get("/api/executors/list")
 
     assert (answer.status_code, answer.json()["ok"]) == (500, False)
@@ -189,4 +189,4 @@ async def test_a_fault_of_ours_tells_nothing_of_its_inside(tmp_path: Path) -> No
 async def _assert_empty(kernel: StubKernel) -> None:
     """No executor and no run is there: a refused request leaves nothing behind."""
     assert (await kernel.api.get("/api/executors/list")).json()["executors"] == []
-    assert await kernel.kernel.store.runs(limit=1) == []
+    assert await kernel.kernel.store.runs.newest(limit=1) == []

@@ -10,12 +10,12 @@ from msgspec.structs import replace
 
 from kernel_stub.errors import IllegalTransitionError, LeaseLostError
 from kernel_stub.rules import run as rules
-from kernel_stub.rules.records import TERMINAL_RUN, Attempt, Change, Phase, RunStatus, Step, StepStatus
+from kernel_stub.rules.records import TERMINAL_RUN, TERMINAL_STEP, Attempt, Change, Phase, RunStatus, Step, StepStatus
 from kernel_stub.rules.spec import new_run, parse_spec
-from kernel_stub.rules.states import Lease, RunState, StepState
+from kernel_stub.rules.states import EndingState, Lease, RunState
 
 NOW: Final = 1_000
-LEASE: Final = Lease("lease-1", "w", NOW + 100)
+LEASE: Final = Lease("lease-1", "w", "holder-1")
 RESULT: Final = {"candidate_output": {"answer": "yes", "decision": "go"}}
 
 
@@ -43,16 +43,12 @@ def after(state: RunState, change: Change) -> RunState:
     )
 
 
-def of_step(state: RunState, index: int = 0, attempt: Attempt | None = None) -> StepState:
+def of_step(state: RunState, index: int = 0, attempt: Attempt | None = None) -> EndingState:
     """What a decision about one step sees of this run."""
     assert state.run is not None
     step = state.steps[index]
-    others = sum(
-        other.status not in {StepStatus.SUCCEEDED, StepStatus.FAILED, StepStatus.CANCELLED}
-        for other in state.steps
-        if other is not step
-    )
-    return StepState(state.run, step, attempt, others, lambda: state, list)
+    last = all(other.status in TERMINAL_STEP for other in state.steps if other is not step)
+    return EndingState(state.run, step, attempt, (), state if last else None)
 
 
 def claimed(state: RunState, index: int = 0) -> tuple[RunState, Attempt]:
@@ -228,12 +224,28 @@ def test_a_lost_lease_changes_nothing(lease_id: str) -> None:
 
 
 def test_a_settled_step_keeps_no_lease() -> None:
-    """Nothing can expire any more."""
+    """Nobody can lose it any more."""
     state, attempt = claimed(after(made(), rules.kickoff(made(), NOW)))
 
     change = rules.succeed(of_step(state, attempt=attempt), "lease-1", RESULT, (), NOW)
 
     step: Step = change.steps[0]
-    assert (step.lease_id, step.lease_owner, step.lease_until) == (None, None, None)
+    assert (step.lease_id, step.lease_owner, step.lease_holder) == (None, None, None)
     assert types(change) == ["STEP_COMPLETED"]
     assert change.attempts[0].phase is Phase.CLOSED
+
+
+@pytest.mark.parametrize("turned_down", [True, False])
+def test_an_attempt_after_one_that_was_turned_down_asks_for_new_work(turned_down: bool) -> None:
+    """The executor cannot know what another one said of its candidate."""
+    state, attempt = claimed(after(made(1), rules.kickoff(made(1), NOW)))
+    failed = rules.fail(
+        of_step(state, attempt=attempt), "lease-1", "no", final=False, now_ms=NOW, turned_down=turned_down
+    )
+    state = after(state, failed)
+
+    change = rules.claim(
+        of_step(state, attempt=failed.attempts[0]), LEASE, execution_id="p2", verify_execution_id="v2", now_ms=NOW
+    )
+
+    assert (attempt.new_work, change.attempts[0].new_work) == (False, turned_down)

@@ -71,7 +71,7 @@ async def _work(state_dir: Path, base_url: str, failpoint: Callable[[str], None]
     async with workshop(state_dir, base_url=base_url, lease_ms=LEASE_MS) as shop:
         if point is not None:
             await shop.commands.submit(_spec(point), kickoff=True)
-        [run] = await shop.store.runs(limit=1)
+        [run] = await shop.store.runs.newest(limit=1)
         worker = shop.worker(failpoint=failpoint)
         async with anyio.create_task_group() as group:
             group.start_soon(worker.run)

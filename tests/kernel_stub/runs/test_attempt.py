@@ -56,10 +56,10 @@ async def test_a_worker_killed_at_any_commit_or_send_loses_nothing_and_doubles_n
         name = point.replace(":", "-")
         attempts = 2 if name.startswith("failure") else 1
         async with workshop(tmp_path / name) as shop:
-            run, [step] = await shop.store.run(name), await shop.store.steps(name)
-            events = [event.event_type for event in await shop.store.run_events(name, limit=100)]
-            replay = await replay_all(shop.store.log_page)
-            kinds = [orjson.loads(body)["event_kind"] for _, body in await shop.store.log_page(0, 100)]
+            run, [step] = await shop.store.runs.find(name), await shop.store.runs.steps(name)
+            events = [event.event_type for event in await shop.store.runs.events(name, limit=100)]
+            replay = await replay_all(shop.store.log.page)
+            kinds = [orjson.loads(body)["event_kind"] for _, body in await shop.store.log.page(0, 100)]
 
         assert run is not None
         assert (point, run.status, step.attempt) == (point, RunStatus.FINALIZED, attempts)
@@ -89,7 +89,7 @@ async def test_a_cancelled_run_cuts_the_call_of_a_leased_step(tmp_path: Path) ->
             await executor.called.wait()
             await shop.commands.cancel("r")
             run = await shop.ended("r")
-            [step] = await shop.store.steps("r")
+            [step] = await shop.store.runs.steps("r")
 
     assert (run.status, step.status.value) == (RunStatus.CANCELLED, "CANCELLED")
 
@@ -101,8 +101,8 @@ async def test_a_stopped_worker_hands_back_what_it_cannot_finish(tmp_path: Path)
         await shop.commands.submit(_spec('{"delay": 60}'), kickoff=True)
         async with _working(shop):
             await executor.called.wait()
-        [step] = await shop.store.steps("r")
-        assert (step.status.value, step.lease_until) == ("LEASED", 0)
+        [step] = await shop.store.runs.steps("r")
+        assert (step.status.value, step.lease_holder) == ("LEASED", "")
 
         executor.seconds = 0
         async with _working(shop):
@@ -119,7 +119,7 @@ async def test_a_step_longer_than_its_lease_is_renewed_not_doubled(tmp_path: Pat
         await shop.commands.submit(_spec('{"delay": 0.6}'), kickoff=True)
         async with _working(shop), _working(shop):
             run = await shop.ended("r")
-        events = [event.event_type for event in await shop.store.run_events("r", limit=50)]
+        events = [event.event_type for event in await shop.store.runs.events("r", limit=50)]
 
     assert run.status is RunStatus.FINALIZED
     assert [path for path, _ in executor.calls] == ["/execute", "/verify"]
@@ -176,8 +176,8 @@ async def test_a_failed_attempt_says_why_in_the_kernels_words(tmp_path: Path, or
         await shop.commands.submit(_spec(orders), kickoff=True)
         async with _working(shop):
             run = await shop.ended("r")
-        [step] = await shop.store.steps("r")
-        await replay_all(shop.store.log_page)
+        [step] = await shop.store.runs.steps("r")
+        await replay_all(shop.store.log.page)
 
     assert run.status is RunStatus.FAILED
     assert (step.error or "").startswith(sentence)
@@ -189,7 +189,7 @@ async def test_an_executor_that_is_not_there_is_told_without_its_password(tmp_pa
         await shop.commands.submit(_spec("p"), kickoff=True)
         async with _working(shop):
             await shop.ended("r")
-        [step] = await shop.store.steps("r")
+        [step] = await shop.store.runs.steps("r")
 
     assert step.error == "runtime /health request: error sending request for url (http://127.0.0.1:9/health)"
 
@@ -223,7 +223,7 @@ async def test_an_output_can_be_read_where_its_event_says(tmp_path: Path) -> Non
         await shop.commands.submit(_SPEC, kickoff=True)
         with anyio.fail_after(10):
             await shop.worker().run(once=True)
-        [step] = await shop.store.steps("r")
+        [step] = await shop.store.runs.steps("r")
 
     output = step.result["candidate_output"]
     stored = FolderArtifacts(tmp_path / "artifacts" / "references").read(output_digest(output))
@@ -237,12 +237,12 @@ async def test_an_output_that_the_disk_does_not_take_costs_no_attempt(tmp_path: 
         await shop.commands.submit(_SPEC, kickoff=True)
         with anyio.fail_after(10):
             await shop.worker().run(once=True)
-            [waiting] = await shop.store.steps("r")
+            [waiting] = await shop.store.runs.steps("r")
             (tmp_path / "artifacts").unlink()
-            while (run := await shop.store.run("r")) is None or run.status is not RunStatus.FINALIZED:
+            while (run := await shop.store.runs.find("r")) is None or run.status is not RunStatus.FINALIZED:
                 await shop.worker().run(once=True)
                 await anyio.sleep(0.02)
-        [step] = await shop.store.steps("r")
+        [step] = await shop.store.runs.steps("r")
 
     assert waiting.status is StepStatus.LEASED
     assert (step.status, step.attempt) == (StepStatus.SUCCEEDED, 1)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from pathlib import Path
 from typing import Any, Final
 
+import orjson
 import pytest
 
 from executor_sdk.protocol.plain import Json
 from kernel_stub.errors import InvalidSpecError, TaskIdTakenError
 from kernel_stub.kernel import open_kernel
 from kernel_stub.log.sign import MAX_EVENT_BYTES
+from kernel_stub.rules.ids import MAX_AGENTS
 from kernel_stub.settings import KernelSettings
 from kernel_stub.testing.stub_kernel import stub_kernel
 from tests.kernel_stub.scripted import Scripted
@@ -45,7 +48,7 @@ async def test_a_template_that_no_task_could_live_by_is_refused(
         with pytest.raises(InvalidSpecError) as refused:
             await kernel.runs.submit(spec(task_template=template))
 
-        assert await kernel.store.run("r") is None
+        assert await kernel.store.runs.find("r") is None
     assert said in refused.value.sentence
     assert [field["path"] for field in refused.value.details] == [path]
 
@@ -72,7 +75,7 @@ async def test_what_no_signed_event_can_hold_is_refused(tmp_path: Path, extra: d
         with pytest.raises(InvalidSpecError, match="a signed event holds 131072: send a reference") as refused:
             await kernel.runs.submit(spec(**extra))
 
-        assert await kernel.store.run("r") is None
+        assert await kernel.store.runs.find("r") is None
     assert [field["path"] for field in refused.value.details] == [path]
 
 
@@ -111,7 +114,7 @@ async def test_runs_whose_tasks_would_share_an_id_are_refused(
         with pytest.raises(TaskIdTakenError, match=f"step {first[0]}:{first[1]}; choose another run_id"):
             await kernel.runs.submit(spec(*second))
 
-        assert await kernel.store.run(second[0]) is None
+        assert await kernel.store.runs.find(second[0]) is None
 
 
 async def test_runs_whose_ids_only_look_alike_are_taken(tmp_path: Path) -> None:
@@ -120,4 +123,29 @@ async def test_runs_whose_ids_only_look_alike_are_taken(tmp_path: Path) -> None:
         for run_id, agent_id in (("a", "b"), ("a-b", "1"), ("a-b-1", "1"), ("-", "-"), ("b", "b-b")):
             await kernel.runs.submit(spec(run_id, agent_id))
 
-        assert len(await kernel.store.runs(limit=10)) == 5
+        assert len(await kernel.store.runs.newest(limit=10)) == 5
+
+
+async def test_a_run_of_too_many_agents_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    """Their number is bounded; a body of four megabytes could name eighty thousand."""
+    agents = [{"agent_id": f"a{n}", "executor": "rt", "prompt": "p"} for n in range(MAX_AGENTS + 1)]
+    async with open_kernel(KernelSettings(tmp_path)) as kernel:
+        with pytest.raises(InvalidSpecError, match="agents are 10001; one run has at most 10000") as refused:
+            await kernel.runs.submit({"run_id": "r", "agents": agents})
+    assert [field["path"] for field in refused.value.details] == ["$.agents"]
+
+
+async def test_a_submit_takes_memory_in_proportion_to_its_body(tmp_path: Path) -> None:
+    """Ids of many dashes once made a list of every place where they could be cut: 400 times the body."""
+    agents = [{"agent_id": f"{n:04}" + "-a" * 98, "executor": "rt", "prompt": "p"} for n in range(1_000)]
+    size_bytes = len(orjson.dumps(agents))
+    async with open_kernel(KernelSettings(tmp_path)) as kernel:
+        tracemalloc.start()
+        try:
+            await kernel.runs.submit({**spec("-".join("r" * 100)), "agents": agents})
+            _, peak_bytes = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+
+        assert (await kernel.store.runs.counts("-".join("r" * 100)))["created"] == 1_000
+    assert peak_bytes < 40 * size_bytes

@@ -44,8 +44,8 @@ async def test_with_once_a_worker_ends_when_nothing_is_due(tmp_path: Path) -> No
         await shop.commands.submit(_spec(1, **rounds), kickoff=True)
         with anyio.fail_after(10):
             await shop.worker().run(once=True)
-        run = await shop.store.run("r")
-        [step] = await shop.store.steps("r")
+        run = await shop.store.runs.find("r")
+        [step] = await shop.store.runs.steps("r")
 
     assert run is not None
     assert (run.status, step.attempt) == (RunStatus.FINALIZED, 2)
@@ -58,7 +58,7 @@ async def test_no_more_steps_are_in_flight_than_asked_for(tmp_path: Path) -> Non
         await shop.commands.submit(_spec(10, prompt='{"delay": 1}'), kickoff=True)
         with anyio.fail_after(10):
             await shop.worker().run(once=True)
-        run = await shop.store.run("r")
+        run = await shop.store.runs.find("r")
 
     assert run is not None
     assert run.status is RunStatus.FINALIZED
@@ -79,7 +79,7 @@ async def test_an_idle_worker_ends_at_once_when_told_to(tmp_path: Path) -> None:
 async def test_a_store_that_fails_for_a_while_costs_no_attempt(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Claims, renewals and settlements fail and are logged; then the same attempt goes on with the same bytes."""
+    """Settling it and handing it back fail and are logged; then the same attempt goes on with the same bytes."""
     executor = Scripted(seconds=0.1)
     async with workshop(tmp_path, apps={"scripted": executor}, lease_ms=200) as shop:
         await shop.commands.submit(_spec(1, prompt='{"delay": 1}'), kickoff=True)
@@ -89,14 +89,14 @@ async def test_a_store_that_fails_for_a_while_costs_no_attempt(
                 group.start_soon(worker.run)
                 await executor.called.wait()
                 await _writable(shop, allowed=False)
-                for sentence in ("store failed in an attempt", "could not claim"):
+                for sentence in ("store failed in an attempt", "could not hand back its steps"):
                     while sentence not in caplog.text:
                         await anyio.sleep(0.01)
                 await _writable(shop, allowed=True)
                 run = await shop.ended("r")
                 worker.stop()
-        [step] = await shop.store.steps("r")
-        await verify_all(shop.store.log_page)
+        [step] = await shop.store.runs.steps("r")
+        await verify_all(shop.store.log.page)
 
     assert (run.status, step.attempt) == (RunStatus.FINALIZED, 1)
     assert len({body for path, body in executor.calls if path == "/execute"}) == 1
@@ -105,11 +105,11 @@ async def test_a_store_that_fails_for_a_while_costs_no_attempt(
 async def test_a_remote_executor_is_refused_with_a_sentence(tmp_path: Path) -> None:
     """There is no network yet, and another attempt would not bring one."""
     async with workshop(tmp_path, apps={"scripted": Scripted()}) as shop:
-        await shop.store.put_executor(ExecutorEntry("scripted", "http://far", remote=True, target_node_id="n"))
+        await shop.store.executors.put(ExecutorEntry("scripted", "http://far", remote=True, target_node_id="n"))
         await shop.commands.submit(_spec(1), kickoff=True)
         with anyio.fail_after(10):
             await shop.worker().run(once=True)
-        [step] = await shop.store.steps("r")
+        [step] = await shop.store.runs.steps("r")
 
     assert (step.status.value, step.attempt) == ("FAILED", 1)
     assert step.error == "executor 'scripted' is remote, and this kernel has no network"
@@ -122,36 +122,35 @@ async def test_a_template_that_no_kernel_would_take_is_refused_before_any_call(t
         await submitted(shop.store, _spec(1, task_template={"assignment": {"mode": "open"}}))
         with anyio.fail_after(10):
             await shop.worker().run(once=True)
-        [step] = await shop.store.steps("r")
+        [step] = await shop.store.runs.steps("r")
 
     assert (step.error, executor.calls) == ("invalid event: assignment.mode must be CLAIM", [])
 
 
-async def test_a_row_that_cannot_be_read_does_not_end_the_worker(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    """Nor the API that runs beside it; once the row is mended, the run goes on."""
-    async with workshop(tmp_path, apps={"scripted": Scripted()}) as shop, anyio.create_task_group() as group:
-        await shop.commands.submit(_spec(1))
+async def test_a_run_that_cannot_be_read_stops_no_other(tmp_path: Path) -> None:
+    """The worker goes on with the rest; once the row is mended and its run kicked off again, so does that run."""
+    async with workshop(tmp_path, apps={"scripted": Scripted()}) as shop:
+        for run_id in ("bad", "good"):
+            await shop.commands.submit({**_spec(1), "run_id": run_id}, kickoff=True)
         with closing(sqlite3.connect(shop.settings.store_path, isolation_level=None)) as connection:
-            connection.execute("UPDATE runs SET status = 'BROKEN'")
-            connection.execute("UPDATE steps SET status = 'QUEUED', ready = 1")
-            claims, again = [], anyio.Event()
-
-            def claiming(point: str) -> None:
-                claims.append(point)
-                if claims.count("T1:before") > 1:
-                    again.set()
-
-            group.start_soon((worker := shop.worker(failpoint=claiming)).run)
+            connection.execute("UPDATE runs SET status = 'BROKEN' WHERE run_id = 'bad'")
             with anyio.fail_after(10):
-                await again.wait()
-                connection.execute("UPDATE runs SET status = 'QUEUED'")
-                run = await shop.ended("r")
-        worker.stop()
+                await shop.worker().run(once=True)
+            letters = await shop.commands.dead_letters()
+            good = await shop.store.runs.find("good")
+            connection.execute("UPDATE runs SET status = 'QUEUED' WHERE run_id = 'bad'")
+        await shop.commands.kickoff("bad")
+        with anyio.fail_after(10):
+            await shop.worker().run(once=True)
+        mended = await shop.store.runs.find("bad")
 
-    assert run.status is RunStatus.FINALIZED
-    assert "could not claim" in caplog.text
+    assert good is not None
+    assert mended is not None
+    assert (good.status, mended.status) == (RunStatus.FINALIZED, RunStatus.FINALIZED)
+    reason = "the store holds a row that cannot be read: 'BROKEN' is not a valid RunStatus"
+    assert letters == [
+        {"run_id": "bad", "step_id": "bad:a0", "executor": "scripted", "attempt": 0, "reason": reason},
+    ]
 
 
 async def test_a_finished_call_is_not_lost_to_a_probe_behind_it(tmp_path: Path) -> None:
@@ -169,7 +168,7 @@ async def test_a_finished_call_is_not_lost_to_a_probe_behind_it(tmp_path: Path) 
         await shop.commands.submit(_spec(1), kickoff=True)
         with anyio.fail_after(10):
             await shop.worker().run(once=True)
-        [step] = await shop.store.steps("r")
+        [step] = await shop.store.runs.steps("r")
 
     assert (step.status, step.error, step.attempt) == ("SUCCEEDED", None, 1)
     assert (step.result["provider_family"], step.result["model_id"]) == ("scripted", "scripted-1")
@@ -192,7 +191,7 @@ async def test_an_executor_without_a_name_of_its_own_is_given_no_work(tmp_path: 
         await shop.commands.submit(_spec(1), kickoff=True)
         with anyio.fail_after(10):
             await shop.worker().run(once=True)
-        [step] = await shop.store.steps("r")
+        [step] = await shop.store.runs.steps("r")
 
     assert (step.error, executor.calls) == (f"runtime /capabilities decode: {name} must not be blank", [])
 
@@ -208,7 +207,7 @@ async def test_whatever_breaks_in_an_attempt_ends_it(tmp_path: Path, caplog: pyt
         await shop.commands.submit(_spec(2), kickoff=True)
         with anyio.fail_after(10):
             await shop.worker(failpoint=broken).run(once=True)
-        run, steps = await shop.store.run("r"), await shop.store.steps("r")
+        run, steps = await shop.store.runs.find("r"), await shop.store.runs.steps("r")
 
     assert run is not None
     assert run.status is RunStatus.FAILED
@@ -219,15 +218,13 @@ async def test_whatever_breaks_in_an_attempt_ends_it(tmp_path: Path, caplog: pyt
 async def _writable(shop: Workshop, *, allowed: bool) -> None:
     """Whether steps can be moved and events appended; elsewhere the file takes writes as ever."""
 
-    def work(connection: sqlite3.Connection) -> None:
+    with closing(sqlite3.connect(shop.settings.store_path, isolation_level=None)) as connection:
         for name, write in (("no_moves", "UPDATE ON steps"), ("no_events", "INSERT ON events")):
             connection.execute(
                 f"DROP TRIGGER {name}"
                 if allowed
                 else f"CREATE TRIGGER {name} BEFORE {write} BEGIN SELECT raise(ABORT, 'trouble'); END"
             )
-
-    await shop.store.writer.change(work)
 
 
 def _spec(agents: int, *, prompt: str = "p", **extra: Any) -> dict[str, Any]:
