@@ -67,7 +67,8 @@ def settings_of(arguments: argparse.Namespace) -> KernelSettings:
         "concurrency": "concurrency",
     }
     given = {setting: getattr(arguments, name) for name, setting in named.items() if hasattr(arguments, name)}
-    return KernelSettings(state_dir=arguments.state_dir, store_url=_store_path(arguments), **given)
+    trusted = tuple(getattr(arguments, "trust", ()))
+    return KernelSettings(arguments.state_dir, store_url=_store_path(arguments), trusted_keys=trusted, **given)
 
 
 def _store_path(arguments: argparse.Namespace) -> Path | None:
