@@ -10,12 +10,15 @@ Each class takes facts and writes its own sentence: the kernel's where a recordi
     ├── StepFailedError             an attempt at a step failed; never on the wire
     ├── StoreError            500   every driver error, later schema, a closed store; UnreadableRowError
     │   └── StoreSaturatedError 503
-    └── LogError              500   BrokenLogError, BadSignatureError, InvalidEventError, TablesDifferError
+    └── LogError              500   InvalidEventError, TablesDifferError, SeedError, SeedLostError, ForeignSeedError
+        ├── BrokenLogError          BadSignatureError, UntrustedKeyError
+        └── BrokenHeadError         UnreadableHeadError, RolledBackError
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from pathlib import Path
 from typing import ClassVar
 
 from executor_sdk.protocol.plain import Json
@@ -179,12 +182,12 @@ class LogError(KernelError):
 
 
 class BrokenLogError(LogError):
-    """An event in the log is not what was signed, or cannot follow the ones before it."""
+    """An entry of the log is not what was signed or chained, or cannot follow the ones before it."""
 
     code = "BROKEN_LOG"
 
-    def __init__(self, seq: int, event_id: str, reason: str) -> None:
-        super().__init__(f"event {seq} ({event_id}) is broken: {reason}")
+    def __init__(self, seq: int, event_id: str, reason: str, *, what: str = "event") -> None:
+        super().__init__(f"{what} {seq} ({event_id}) is broken: {reason}")
         self.seq = seq
         self.event_id = event_id
         self.reason = reason
@@ -194,6 +197,77 @@ class BadSignatureError(BrokenLogError):
     """The signature of an event is not its author's."""
 
     code = "BAD_SIGNATURE"
+
+
+class UntrustedKeyError(BrokenLogError):
+    """An event is rightly signed, by a key that nobody said is trusted."""
+
+    code = "UNTRUSTED_KEY"
+
+    def __init__(self, seq: int, event_id: str, *, found: str, expected: Collection[str]) -> None:
+        said = " or ".join(sorted(expected))
+        super().__init__(
+            seq, event_id, f"key {found} signed it, expected was {said}; name each key you trust (--trust)"
+        )
+        self.found = found
+
+
+class BrokenHeadError(LogError):
+    """The signed head and the log do not belong together."""
+
+    code = "BROKEN_HEAD"
+
+    def __init__(self, entries: int, reason: str) -> None:
+        super().__init__(f"the head of {entries} entries is broken: {reason}")
+
+
+class UnreadableHeadError(LogError):
+    """This is no head of a log: give what `log head` printed, as a file or as text."""
+
+    code = "UNREADABLE_HEAD"
+
+
+class RolledBackError(LogError):
+    """The log is not the one whose head was kept: entries that were there are gone, or are others now."""
+
+    code = "ROLLED_BACK"
+
+    def __init__(self, kept_entries: int, entries: int) -> None:
+        others = f"has others as its first {kept_entries} entries"
+        found = f"ends at entry {entries}" if entries < kept_entries else others
+        kept = f"the log is not the one whose head of {kept_entries} entries was kept"
+        super().__init__(f"{kept}: it {found}; put back a copy that has them")
+
+
+class SeedError(LogError):
+    """A seed file does not hold a seed."""
+
+    code = "BAD_SEED"
+
+    def __init__(self, seed_path: Path) -> None:
+        super().__init__(f"{seed_path} is not a seed: it must hold 64 hex digits")
+
+
+class SeedLostError(LogError):
+    """The seed of the key that signed the log is not there."""
+
+    code = "SEED_LOST"
+
+    def __init__(self, seed_path: Path, signer: str) -> None:
+        super().__init__(
+            f"{seed_path} is not there, and key {signer} signed the log beside it; put that seed file back"
+        )
+
+
+class ForeignSeedError(LogError):
+    """The seed beside the log is not the one of the key that signed it."""
+
+    code = "FOREIGN_SEED"
+
+    def __init__(self, *, found: str, expected: str) -> None:
+        super().__init__(
+            f"the node's seed is of key {found}, but key {expected} signed its log; put back the seed of that key"
+        )
 
 
 class InvalidEventError(LogError):
@@ -207,10 +281,11 @@ class InvalidEventError(LogError):
 
 
 class TablesDifferError(LogError):
-    """What the queue keeps of a step is not what the log says; the log wins."""
+    """What the tables keep of a run or a step is not what the log says; the log wins."""
 
     code = "TABLES_DIFFER"
 
-    def __init__(self, step_id: str, reason: str) -> None:
-        super().__init__(f"step {step_id} is not what the log says: {reason}")
-        self.step_id = step_id
+    def __init__(self, what: str, reason: str) -> None:
+        super().__init__(f"{what} is not what the log says: {reason}")
+        self.what = what
+        self.reason = reason

@@ -44,6 +44,9 @@ class KernelSettings:
     max_head_bytes: int = 32 * 1024
     head_timeout_s: float = 10.0
 
+    #: Node ids whose signatures in the log count beside the node's own.
+    trusted_keys: tuple[str, ...] = ()
+
     @property
     def store_path(self) -> Path:
         """The SQLite file of a kernel that is given no `store_url`."""
@@ -58,3 +61,8 @@ class KernelSettings:
     def artifacts_dir(self) -> Path:
         """The content-addressed files."""
         return self.state_dir / "artifacts"
+
+    @property
+    def outputs_dir(self) -> Path:
+        """The outputs of candidates among them; a replay reads what steps said in earlier rounds there."""
+        return self.artifacts_dir / "references"

@@ -42,7 +42,8 @@ class Writer:
 
     A piece may run again when another one of its group has failed, so it changes nothing but rows. What it raises
     is raised to its own caller; a `sqlite3.Error` becomes `error`, made with a sentence. `saturated` is raised where
-    `max_waiting` callers wait already. `name` is what the sentences call the database.
+    `max_waiting` callers wait already. `before_commit` writes what a whole group shares, in its transaction. `name` is
+    what the sentences call the database.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class Writer:
         error: type[Exception],
         saturated: type[Exception] | None = None,
         name: str = "database",
+        before_commit: Callable[[Connection], None] = lambda _: None,
         on_rollback: Callable[[], None] = lambda: None,
         max_waiting: int = MAX_WAITING,
     ) -> None:
@@ -59,6 +61,7 @@ class Writer:
         self._error = error
         self._saturated = saturated or error
         self._name = name
+        self._before_commit = before_commit
         self._on_rollback = on_rollback
         self._max_waiting = max_waiting
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
@@ -177,6 +180,7 @@ class Writer:
             self._on_rollback()
             connection.roll_back()
             return False
+        self._before_commit(connection)
         connection.commit()
         self.commits += 1
         for job in group:

@@ -8,20 +8,22 @@ from starlette.routing import Route
 
 from kernel_stub.api.envelope import success
 from kernel_stub.kernel import Kernel
+from kernel_stub.log.head import head_document
 
 
 def routes(kernel: Kernel) -> list[Route]:
     """The routes of this area."""
 
     async def head(_: Request) -> Response:
-        return success(head=await kernel.log_head())
+        signed = await kernel.audit.head()
+        return success(head=signed.events, signed_head=head_document(signed))
 
     async def replay(_: Request) -> Response:
-        await kernel.replay_log()
+        await kernel.audit.replay()
         return success(message="replayed")
 
     async def verify(_: Request) -> Response:
-        await kernel.verify_log()
+        await kernel.audit.verify()
         return success(message="verified")
 
     return [

@@ -52,8 +52,24 @@ def command(subcommands: Subcommands, name: str, run: Command, help_text: str) -
 @asynccontextmanager
 async def opened(arguments: argparse.Namespace) -> AsyncIterator[Kernel]:
     """The kernel that the arguments speak of, for the length of one command; a server may run beside it."""
-    async with open_kernel(_settings(arguments)) as kernel:
+    async with open_kernel(settings_of(arguments)) as kernel:
         yield kernel
+
+
+def settings_of(arguments: argparse.Namespace) -> KernelSettings:
+    """The kernel's settings as the arguments give them."""
+    named = {
+        "call_timeout": "call_timeout_s",
+        "resends": "resends",
+        "lease_ms": "lease_ms",
+        "poll_ms": "poll_ms",
+        "concurrency": "concurrency",
+        "max_connections": "max_connections",
+        "head_timeout": "head_timeout_s",
+    }
+    given = {setting: getattr(arguments, name) for name, setting in named.items() if hasattr(arguments, name)}
+    trusted = tuple(getattr(arguments, "trust", ()))
+    return KernelSettings(arguments.state_dir, store_url=_store_path(arguments), trusted_keys=trusted, **given)
 
 
 def positive(text: str) -> int:
@@ -79,21 +95,6 @@ def seconds(text: str) -> float:
     if not 0 < value <= 86_400:
         raise argparse.ArgumentTypeError(f"{text!r} is not a duration in seconds")
     return value
-
-
-def _settings(arguments: argparse.Namespace) -> KernelSettings:
-    """The kernel's settings as the arguments give them."""
-    named = {
-        "call_timeout": "call_timeout_s",
-        "resends": "resends",
-        "lease_ms": "lease_ms",
-        "poll_ms": "poll_ms",
-        "concurrency": "concurrency",
-        "max_connections": "max_connections",
-        "head_timeout": "head_timeout_s",
-    }
-    given = {setting: getattr(arguments, name) for name, setting in named.items() if hasattr(arguments, name)}
-    return KernelSettings(state_dir=arguments.state_dir, store_url=_store_path(arguments), **given)
 
 
 def _store_path(arguments: argparse.Namespace) -> Path | None:

@@ -113,6 +113,12 @@ _PAYLOADS: Final[Mapping[str, Form]] = {
 }
 
 
+_ENVELOPE: Final = (
+    *("event_id", "protocol_version", "event_kind", "task_id", "swarm_scope", "epoch", "author_node_id", "created_at"),
+    "signature_hex",
+)
+
+
 def unsigned_bytes(event: Mapping[str, Json]) -> bytes:
     """The bytes that an event's id is the hash of: the event without id and signature, in declaration order."""
     kind = event["event_kind"]
@@ -175,3 +181,24 @@ def ordered(form: Form, value: Json) -> Json:
         for name, part in form.items()
         if name in value
     }
+
+
+def undeclared(event: Mapping[str, Json]) -> str | None:
+    """The path of the first field of a whole event that is no part of what is signed; None if every field is."""
+    payload: Form = {"type": None, "payload": _PAYLOADS.get(event["event_kind"])}
+    return _undeclared({**dict.fromkeys(_ENVELOPE), "payload": payload}, event, "$")
+
+
+def _undeclared(form: Form, value: Json, path: str) -> str | None:
+    if form is None or isinstance(form, str):
+        return None
+    if isinstance(value, list):
+        return next((found for n, item in enumerate(value) if (found := _undeclared(form, item, f"{path}[{n}]"))), None)
+    if not isinstance(value, dict):
+        return None
+    for name, item in value.items():
+        if name not in form:
+            return f"{path}.{name}"
+        if (found := _undeclared(form[name], item, f"{path}.{name}")) is not None:
+            return found
+    return None

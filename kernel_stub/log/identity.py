@@ -10,7 +10,7 @@ from nacl.bindings import crypto_sign, crypto_sign_BYTES, crypto_sign_seed_keypa
 from nacl.exceptions import BadSignatureError as NaClBadSignatureError
 from nacl.signing import VerifyKey
 
-from kernel_stub.errors import LogError
+from kernel_stub.errors import SeedError
 
 _SEED_BYTES = 32
 
@@ -28,21 +28,30 @@ class Identity:
         return crypto_sign(message, self._secret_key)[:crypto_sign_BYTES].hex()
 
 
-def load_or_create(seed_path: Path) -> Identity:
-    """The identity of this state directory; made at the first start, whichever process comes first.
+def load(seed_path: Path) -> Identity:
+    """The identity whose seed is in this file.
 
     Raises:
-        LogError: the seed file is not 64 hex digits.
+        SeedError: the file does not hold 64 hex digits.
+        FileNotFoundError: there is no such file.
     """
-    if not seed_path.exists():
-        _create(seed_path)
     try:
         seed = bytes.fromhex(seed_path.read_text(encoding="ascii").strip())
     except ValueError:
-        raise LogError(f"{seed_path} is not a seed: it must hold 64 hex digits") from None
+        raise SeedError(seed_path) from None
     if len(seed) != _SEED_BYTES:
-        raise LogError(f"{seed_path} is not a seed: it must hold 64 hex digits")
+        raise SeedError(seed_path)
     return Identity(seed)
+
+
+def load_or_create(seed_path: Path) -> Identity:
+    """The identity of a state directory, made if there is none yet: only a node whose log is empty may ask for that.
+
+    Of several processes that start at once, the first to write its seed wins.
+    """
+    if not seed_path.exists():
+        _create(seed_path)
+    return load(seed_path)
 
 
 def is_signed_by(node_id: str, message: bytes, signature_hex: str) -> bool:

@@ -1,37 +1,42 @@
-"""Replaying a log: every task folded from its events alone, each event held against the rules of a task's life."""
+"""Replaying a log: every task folded from its checked events alone, each held against the rules of a task's life."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from executor_sdk.protocol.plain import Json
 from kernel_stub.errors import BrokenLogError
 from kernel_stub.log.identity import is_signed_by
-from kernel_stub.log.verify import name_of, verified
+from kernel_stub.log.verify import name_of
+from kernel_stub.log.walk import Checked
 from kernel_stub.rules.append import breach
+from kernel_stub.rules.records import RunEvent
 from kernel_stub.rules.task import finality_message
 from kernel_stub.rules.taskstate import TaskState, evolve
 
 
 @dataclass(slots=True)
 class Replay:
-    """A replay under way; feed it the log in order, page by page."""
+    """A replay under way; feed it what a walk has checked, in order."""
 
-    #: How many events were taken, by kind.
+    #: How many task events were taken, by kind.
     events: Counter[str] = field(default_factory=Counter)
     #: Every task seen, by id.
     tasks: dict[str, TaskState] = field(default_factory=dict)
+    #: How many events of each run were taken.
+    runs: Counter[str] = field(default_factory=Counter)
 
-    def take(self, events: Iterable[tuple[int, bytes]]) -> None:
-        """Go on with more events.
+    def take(self, number: int, checked: Checked) -> None:
+        """Go on with one more entry.
 
         Raises:
-            BrokenLogError: an event is broken, or cannot follow the ones before it.
+            BrokenLogError: the event cannot follow the ones before it.
         """
-        for seq, body in events:
-            self._take(seq, verified(seq, body))
+        if isinstance(checked, RunEvent):
+            self.runs[checked.run_id] += 1
+        else:
+            self._take(number, checked)
 
     def finalized(self) -> int:
         """How many tasks have a final candidate."""

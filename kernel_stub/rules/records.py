@@ -130,13 +130,18 @@ class ExecutorEntry(msgspec.Struct, frozen=True):
 
 
 class RunEvent(msgspec.Struct, frozen=True):
-    """A local, unsigned fact about a run; the store gives it its `event_id`, ascending."""
+    """A local fact about a run, signed in a form of our own; the store gives it its `event_id`, ascending.
+
+    `subject` is signed beside the payload and not shown: the digest of what the event is about, a new run's
+    specification or the result of a step.
+    """
 
     run_id: str
     event_type: str
     payload: dict[str, Json]
     created_at: int
     event_id: int | None = None
+    subject: str | None = None
 
 
 class EventDraft(msgspec.Struct, frozen=True):

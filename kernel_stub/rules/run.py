@@ -7,6 +7,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from executor_sdk.protocol.digests import output_digest
 from executor_sdk.protocol.plain import Json
 from kernel_stub.errors import IllegalTransitionError, LeaseLostError
 from kernel_stub.rules.finalize import finish
@@ -253,7 +254,8 @@ def _completed(run: Run, step: Step, now_ms: int) -> RunEvent:
         "step_id": step.step_id,
         "task_id": step.task_id,
     }
-    return _event(run, "STEP_COMPLETED", facts, now_ms)
+    subject = output_digest(step.result) if step.status is StepStatus.SUCCEEDED else None
+    return RunEvent(run.run_id, "STEP_COMPLETED", facts, now_ms, subject=subject)
 
 
 def _event(run: Run, event_type: str, payload: dict[str, Json], now_ms: int) -> RunEvent:

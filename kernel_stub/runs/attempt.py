@@ -97,7 +97,7 @@ class Attempts:
         self._signer = signer
         self._clock = clock
         self._failpoint = failpoint
-        self._outputs = FolderArtifacts(settings.artifacts_dir / "references")
+        self._outputs = FolderArtifacts(settings.outputs_dir)
         self._connected = Remembered[ExecutorClient](settings.probe_ttl_ms, clock)
         self._probed = Remembered[Capabilities](settings.probe_ttl_ms, clock)
         self._verifiers: dict[str, dict[str, str]] = {}

@@ -8,6 +8,7 @@ from typing import Final
 
 from anyio import CapacityLimiter, to_thread
 
+from executor_sdk.protocol.digests import output_digest
 from executor_sdk.protocol.plain import Json
 from kernel_stub.errors import InvalidSpecError, RunExistsError, RunNotFoundError
 from kernel_stub.rules import run as rules
@@ -174,7 +175,8 @@ def _spec(body: Json) -> RunSpec:
 def _created(state: RunState, run: Run, steps: tuple[Step, ...], *, kickoff: bool) -> Change:
     if state.run is not None:
         raise RunExistsError(run.run_id)
-    created = RunEvent(run.run_id, "RUN_CREATED", {"run_id": run.run_id}, run.created_at)
+    subject = output_digest(run.spec)
+    created = RunEvent(run.run_id, "RUN_CREATED", {"run_id": run.run_id}, run.created_at, subject=subject)
     if not kickoff:
         return Change(run=run, steps=steps, run_events=(created,))
     started = rules.kickoff(RunState(run=run, steps=steps), run.created_at)

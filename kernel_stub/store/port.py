@@ -12,12 +12,17 @@ from typing import Any, TypeVar
 import anyio
 import orjson
 
+from kernel_stub.errors import BrokenHeadError, RunNotFoundError
+from kernel_stub.log.entries import Entry, Stray
+from kernel_stub.log.head import Head
+from kernel_stub.log.history import Kept
 from kernel_stub.log.identity import Identity
 from kernel_stub.rules.records import Change, ExecutorEntry, Run, RunEvent, RunStatus, Step, StepStatus
 from kernel_stub.rules.states import EndingState, RunState, StepState
 from kernel_stub.store import rows
 from kernel_stub.store.claims import Claim, ClaimOrder
 from kernel_stub.store.database import Connection, Database
+from kernel_stub.store.logbook import Logbook, find_stray, load_entries, load_head
 from kernel_stub.store.session import BodyCache, Session
 
 T = TypeVar("T")
@@ -45,15 +50,19 @@ class Store:
         self,
         database: Database,
         bodies: BodyCache,
+        logbook: Logbook,
         identity: Identity,
         *,
         new_id: Callable[[], str] = lambda: str(uuid.uuid4()),
     ) -> None:
         self._database = database
-        session = partial(Session, bodies=bodies, identity=identity)
-        self.runs = Runs(database, session, partial(Session, bodies=BodyCache(), identity=identity))
+        #: Who signs what is appended.
+        self.identity = identity
+        session = partial(Session, bodies=bodies, logbook=logbook, identity=identity)
+        reading = partial(Session, bodies=BodyCache(), logbook=logbook, identity=identity)
+        self.runs = Runs(database, session, reading)
         self.queue = Queue(database, session, new_id)
-        self.log = Log(database)
+        self.log = Log(database, reading)
         self.executors = Executors(database)
 
     async def aclose(self) -> None:
@@ -119,10 +128,6 @@ class Runs:
         """Events of one run with an id above `after_id`; none for an unknown run."""
         name = "newest_run_events" if newest_first else "oldest_run_events"
         return await _read(self._database, rows.run_event_from, name, run_id=run_id, after_id=after_id, limit=limit)
-
-    async def succeeded_steps(self, *, after: str, limit: int) -> list[Step]:
-        """Steps of all runs that ended with a result, by id."""
-        return await _read(self._database, rows.step_from, "succeeded_steps", after=after, limit=limit)
 
     async def dead_letters(self, *, limit: int) -> list[DeadLetter]:
         """Failed steps and runs set aside, the newest first; a step that was queued again is no dead letter."""
@@ -208,19 +213,42 @@ class Queue:
 
 
 class Log:
-    """The signed events."""
+    """The signed events of tasks and runs, and the tables that must say what they say."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, reading: Callable[[Connection], Session]) -> None:
         self._database = database
+        self._reading = reading
 
-    async def head(self) -> int:
-        """The sequence number of the last signed event that was ever appended; 0 for an empty log."""
-        [(head,)] = await _read(self._database, tuple, "log_head")
-        return int(head)
+    async def standing(self) -> tuple[Head, Stray | None]:
+        """The signed head, and what stands outside the log that the head speaks of."""
 
-    async def page(self, after: int, limit: int) -> list[tuple[int, bytes]]:
-        """Signed events as (sequence number, bytes), in order."""
-        return await _read(self._database, lambda row: (row[0], row[1]), "log_page", after=after, limit=limit)
+        def work(connection: Connection) -> tuple[Head, Stray | None]:
+            if (head := load_head(connection)) is None:
+                raise BrokenHeadError(0, "it is not there")
+            return head, find_stray(connection)
+
+        return await self._database.read(work)
+
+    async def entries(self, after: int, limit: int) -> list[Entry]:
+        """Entries behind this place of the sequence, in order."""
+        return await self._database.read(lambda connection: load_entries(connection, after, limit))
+
+    async def run_ids(self, *, after: str, limit: int) -> list[str]:
+        """The ids of the runs, in order."""
+        return [run_id for (run_id,) in await _read(self._database, tuple, "run_ids", after=after, limit=limit)]
+
+    async def history(self, run_id: str) -> Kept:
+        """What is kept of one run, with all its events."""
+
+        def work(connection: Connection) -> Kept:
+            if (run := self._reading(connection).run(run_id)) is None:
+                raise RunNotFoundError(run_id)
+            with rows.readable():
+                steps = tuple(rows.step_from(row) for row in connection.run("load_steps", run_id=run_id))
+                events = [rows.run_event_from(row) for row in connection.run("run_history", run_id=run_id)]
+            return Kept(run, steps, events)
+
+        return await self._database.read(work)
 
 
 class Executors:

@@ -11,7 +11,6 @@ from msgspec.structs import asdict
 
 from executor_sdk.protocol.plain import Json
 from kernel_stub.errors import UnreadableRowError
-from kernel_stub.log.sign import SignedEvent
 from kernel_stub.rules.records import (
     Attempt,
     ExecutorEntry,
@@ -76,8 +75,8 @@ def attempt_from(row: Row) -> Attempt:
 
 def run_event_from(row: Row) -> RunEvent:
     """A run event from its row."""
-    run_id, event_type, payload, created_at, event_id = row
-    return RunEvent(run_id, event_type, orjson.loads(payload), created_at, event_id)
+    run_id, event_type, payload, created_at, event_id, subject = row
+    return RunEvent(run_id, event_type, orjson.loads(payload), created_at, event_id, subject)
 
 
 def executor_from(row: Row) -> ExecutorEntry:
@@ -157,21 +156,6 @@ def attempt_values(attempt: Attempt) -> dict[str, Any]:
         "new_work": int(attempt.new_work),
         "turned_down": int(attempt.turned_down),
     }
-
-
-def run_event_values(event: RunEvent) -> dict[str, Any]:
-    """The columns of a run event; the store gives it its id."""
-    return {
-        "run_id": event.run_id,
-        "event_type": event.event_type,
-        "payload": orjson.dumps(event.payload),
-        "created_at": event.created_at,
-    }
-
-
-def event_values(event: SignedEvent) -> dict[str, Any]:
-    """The columns of a signed event; its place in the log is given by the store."""
-    return {"event_id": event.event_id, "task_id": event.task_id, "kind": event.kind, "body": event.body}
 
 
 def executor_values(entry: ExecutorEntry) -> dict[str, Any]:

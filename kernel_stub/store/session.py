@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections import OrderedDict
-from collections.abc import Sequence
 from typing import Final
 
 import orjson
@@ -12,11 +11,11 @@ import orjson
 from executor_sdk.protocol.plain import Json
 from kernel_stub.errors import StepNotFoundError, TaskIdTakenError
 from kernel_stub.log.identity import Identity
-from kernel_stub.log.sign import signed
-from kernel_stub.rules.records import TERMINAL_STEP, Attempt, Change, EventDraft, Run, Step
+from kernel_stub.rules.records import TERMINAL_STEP, Attempt, Change, Run, Step
 from kernel_stub.rules.states import EndingState, RunState, StepState
 from kernel_stub.store import rows
 from kernel_stub.store.database import Connection
+from kernel_stub.store.logbook import Logbook
 
 _log: Final = logging.getLogger("kernel_stub.store")
 
@@ -62,10 +61,11 @@ class Session:
     Whatever is counted is counted behind the lock on its run, and locks are taken in the order run, step, log.
     """
 
-    def __init__(self, connection: Connection, bodies: BodyCache, identity: Identity) -> None:
+    def __init__(self, connection: Connection, bodies: BodyCache, logbook: Logbook, identity: Identity) -> None:
         self._run = connection.run
         self._connection = connection
         self._bodies = bodies
+        self._logbook = logbook
         self._identity = identity
 
     @rows.readable()
@@ -113,9 +113,7 @@ class Session:
             self._add_step(step) if before is None else self._run("update_step", **rows.step_values(step))
         for attempt in change.attempts:
             self._run("put_attempt", **rows.attempt_values(attempt))
-        for event in change.run_events:
-            self._run("append_run_event", **rows.run_event_values(event))
-        self._append(change.task_events)
+        self._logbook.append(self._connection, self._identity, change.task_events, change.run_events)
 
     def set_aside(self, step_id: str, reason: str, now_ms: int) -> None:
         """Keep the run of this step from being claimed: it cannot be read."""
@@ -166,8 +164,3 @@ class Session:
         if not self._run("insert_step", **values):
             ((namesake,),) = self._run("find_namesake", task_stem=values["task_stem"])
             raise TaskIdTakenError(step.run_id, namesake)
-
-    def _append(self, drafts: Sequence[EventDraft]) -> None:
-        if drafts:
-            events = [rows.event_values(signed(self._identity, draft)) for draft in drafts]
-            self._connection.run_each("append_event", events)

@@ -30,7 +30,9 @@ class SqliteDatabase:
         StoreError: the file is no store, or was written by a later release.
     """
 
-    def __init__(self, path: Path, *, on_rollback: Callable[[], None]) -> None:
+    def __init__(
+        self, path: Path, *, before_commit: Callable[[Connection], None], on_rollback: Callable[[], None]
+    ) -> None:
         self._open = partial(connection.open_file, path, SQL, error=StoreError)
         self._owners = path.with_name(f"{path.name}.owners")
         self._changed = anyio.Event()
@@ -38,7 +40,12 @@ class SqliteDatabase:
         self._closed = False
         self._reader: connection.Connection | None = self._open()
         self.writer = Writer(
-            self._open, error=StoreError, saturated=StoreSaturatedError, name="store", on_rollback=on_rollback
+            self._open,
+            error=StoreError,
+            saturated=StoreSaturatedError,
+            name="store",
+            before_commit=before_commit,
+            on_rollback=on_rollback,
         )
 
     @property

@@ -11,7 +11,8 @@ import anyio
 from anyio import to_thread
 
 from kernel_stub.errors import StoreError
-from kernel_stub.log.identity import Identity
+from kernel_stub.log.trust import own_identity
+from kernel_stub.store.logbook import Logbook, begin_log, has_head, signer_of
 from kernel_stub.store.port import Store
 from kernel_stub.store.session import BodyCache
 from kernel_stub.store.sqlite import SqliteDatabase
@@ -20,20 +21,31 @@ _SQLITE: Final = "sqlite:///"
 
 
 @asynccontextmanager
-async def open_store(url: str | Path, *, identity: Identity) -> AsyncIterator[Store]:
-    """Open the store, making or migrating it as needed; `identity` signs the events that changes append.
+async def open_store(url: str | Path, *, seed_path: Path) -> AsyncIterator[Store]:
+    """Open the store, making or migrating it as needed; the node whose seed is in `seed_path` signs what is appended.
 
     Raises:
         StoreError: there is no such kind of store, it is no store, or a later release wrote it.
+        LogError: the seed is not there, or it is not of the key that signed the log.
     """
-    path, bodies = sqlite_path(url), BodyCache()
-    database = await to_thread.run_sync(lambda: SqliteDatabase(path, on_rollback=bodies.clear))
-    store = Store(database, bodies, identity)
+    path, bodies, logbook = sqlite_path(url), BodyCache(), Logbook()
+
+    def forget() -> None:
+        bodies.clear()
+        logbook.forget()
+
+    def opened() -> SqliteDatabase:
+        return SqliteDatabase(path, before_commit=logbook.seal, on_rollback=forget)
+
+    database = await to_thread.run_sync(opened)
     try:
-        yield store
+        identity = await database.read(lambda connection: own_identity(seed_path, signer_of(connection)))
+        if not await database.read(lambda connection: has_head(connection, identity)):
+            await database.write(lambda connection: begin_log(connection, identity))
+        yield Store(database, bodies, logbook, identity)
     finally:
         with anyio.CancelScope(shield=True):
-            await store.aclose()
+            await database.aclose()
 
 
 def sqlite_path(url: str | Path) -> Path:

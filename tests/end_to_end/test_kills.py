@@ -136,7 +136,7 @@ async def _check(on: Scene) -> None:
     """What holds after any kills."""
     run = await on.kernel.store.runs.find(RUN_ID)
     types = Counter(event.event_type for event in await on.kernel.store.runs.events(RUN_ID, limit=10_000))
-    replay = await on.kernel.replay_log()
+    replay = await on.kernel.audit.replay()
 
     assert run is not None
     assert run.status is RunStatus.FINALIZED

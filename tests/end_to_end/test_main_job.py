@@ -36,7 +36,7 @@ async def _decided(sales: Path, state: Path) -> tuple[dict[str, Json], list[str]
         result = await kernel.run(spec, within_s=WITHIN_S)
         events = await kernel.kernel.runs.events(spec["run_id"])
         why = await kernel.kernel.runs.why(spec["run_id"])
-        await kernel.kernel.verify_log()
+        await kernel.kernel.audit.replay()
     assert result["status"] == "FINALIZED"
     assert len(why) == 5
     return result["result"]["aggregation"], [event["event_type"] for event in events], why

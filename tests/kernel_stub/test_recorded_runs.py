@@ -56,6 +56,7 @@ async def _played(shop: Workshop, spec: dict[str, Any]) -> dict[str, Any]:
         with anyio.fail_after(20):
             run = await shop.ended(run_id)
         worker.stop()
+    await shop.audit.replay()
     aggregation = run.result["aggregation"]
     events = await shop.store.runs.events(run_id, limit=1000, newest_first=False)
     return {

@@ -12,11 +12,13 @@ from typing import Any
 import anyio
 import httpx2
 
+from executor_sdk.artifacts.folder import FolderArtifacts
 from kernel_stub.fleet.clients import Clients
 from kernel_stub.fleet.registry import Registry
-from kernel_stub.log.identity import Identity, load_or_create
+from kernel_stub.log.identity import Identity
 from kernel_stub.rules.records import ExecutorEntry, Run
 from kernel_stub.runs.attempt import Attempts, no_failpoint
+from kernel_stub.runs.audit import Audit
 from kernel_stub.runs.commands import RunCommands
 from kernel_stub.runs.worker import Worker
 from kernel_stub.settings import KernelSettings
@@ -39,6 +41,7 @@ class Workshop:
     registry: Registry
     clients: Clients
     commands: RunCommands
+    audit: Audit
 
     def worker(
         self,
@@ -74,13 +77,13 @@ async def workshop(
 ) -> AsyncIterator[Workshop]:
     """Open a workshop whose executors are ASGI applications, or reached at `base_url` over sockets if none is given."""
     made = KernelSettings(state_dir, **{"poll_ms": 25, "call_timeout_s": 5.0, "drain_s": 1.0, **settings})
-    identity = load_or_create(made.seed_path)
-    async with _http(apps) as http, open_store(made.store_path, identity=identity) as store:
+    async with _http(apps) as http, open_store(made.store_path, seed_path=made.seed_path) as store:
         clients = Clients(made, http)
         registry = Registry(store.executors, clients)
         for name in apps or {"scripted": None}:
             await store.executors.put(ExecutorEntry(name, f"http://{name}" if apps else base_url))
-        yield Workshop(made, identity, store, registry, clients, RunCommands(store.runs, epoch_ms))
+        audit = Audit(store.log, frozenset({store.identity.node_id}), FolderArtifacts(made.outputs_dir))
+        yield Workshop(made, store.identity, store, registry, clients, RunCommands(store.runs, epoch_ms), audit)
 
 
 def _http(apps: dict[str, Any] | None) -> httpx2.AsyncClient:

@@ -9,7 +9,7 @@ SELECT spec, shared_inputs, result FROM run_bodies WHERE run_id = :run_id
 
 -- load_rounds --
 -- The rounds a run has gone, oldest first: the next round reads its state from them.
-SELECT run_id, event_type, payload, created_at, event_id FROM run_events
+SELECT run_id, event_type, payload, created_at, event_id, subject FROM run_events
 WHERE run_id = :run_id AND event_type IN ('RUN_TIE_REEXPLORE_TRIGGERED', 'RUN_NULL_REEXPLORE_TRIGGERED')
 ORDER BY event_id
 
@@ -20,12 +20,12 @@ FROM runs ORDER BY created_at DESC, run_id LIMIT :limit
 
 -- newest_run_events --
 -- Events of one run, the newest first.
-SELECT run_id, event_type, payload, created_at, event_id FROM run_events
+SELECT run_id, event_type, payload, created_at, event_id, subject FROM run_events
 WHERE run_id = :run_id AND event_id > :after_id ORDER BY event_id DESC LIMIT :limit
 
 -- oldest_run_events --
 -- Events of one run, the oldest first: to follow it.
-SELECT run_id, event_type, payload, created_at, event_id FROM run_events
+SELECT run_id, event_type, payload, created_at, event_id, subject FROM run_events
 WHERE run_id = :run_id AND event_id > :after_id ORDER BY event_id LIMIT :limit
 
 -- insert_run --
@@ -46,10 +46,6 @@ INSERT INTO run_bodies (run_id, spec, shared_inputs, result) VALUES (:run_id, :s
 -- update_bodies --
 -- A round has new inputs, or the run its result; the specification stays.
 UPDATE run_bodies SET shared_inputs = :shared_inputs, result = :result WHERE run_id = :run_id
-
--- append_run_event --
--- A local, unsigned fact about a run.
-INSERT INTO run_events (run_id, event_type, payload, created_at) VALUES (:run_id, :event_type, :payload, :created_at)
 
 -- set_aside --
 -- The run of a step that cannot be read: none of its steps is claimed until somebody has mended it.

@@ -8,12 +8,6 @@ FROM steps WHERE run_id = :run_id ORDER BY priority DESC, step_id
 -- How many steps of a run are in each state.
 SELECT status, n FROM step_counts WHERE run_id = :run_id
 
--- succeeded_steps --
--- Steps that ended with a result, in pages.
-SELECT step_id, run_id, agent_id, executor, profile, prompt, weight, priority, status, created_at, attempt, recoveries,
-       lease_id, lease_owner, lease_holder, next_run_at, task_id, error, result
-FROM steps WHERE step_id > :after AND status = 'SUCCEEDED' ORDER BY step_id LIMIT :limit
-
 -- insert_step --
 -- A new step; none, if the tasks of another step have the ids that its tasks would have.
 INSERT INTO steps (step_id, run_id, agent_id, executor, profile, prompt, weight, priority, status, created_at, attempt,

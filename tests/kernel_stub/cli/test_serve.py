@@ -169,10 +169,10 @@ def test_an_exported_log_is_verified_and_a_flipped_bit_is_found(tmp_path: Path, 
     copy.write_bytes(b"".join(lines))
     bad = run("log", "verify", str(copy))
 
-    assert good == (0, "verified\n", "")
+    assert good[:2] == (0, "verified\n")
     assert bad[:2] == (1, "")
     assert bad[2].startswith("Error: event 3 (")
-    assert len(lines) == int(run("log", "head")[1])
+    assert len(lines) == int(run("log", "head")[1].splitlines()[0])
 
 
 @pytest.mark.parametrize(("executor", "cancelled", "outcome"), [("nobody", False, "FAILED"), ("rt", True, "CANCELLED")])

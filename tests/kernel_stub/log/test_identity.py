@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from kernel_stub.errors import LogError
+from kernel_stub.errors import SeedError
 from kernel_stub.log.identity import Identity, is_signed_by, load_or_create
 
 
@@ -48,7 +48,7 @@ def test_a_broken_seed_file_is_told_and_not_replaced(tmp_path: Path, text: str) 
     path = tmp_path / "node_seed.hex"
     path.write_text(text, encoding="utf-8")
 
-    with pytest.raises(LogError, match="64 hex digits"):
+    with pytest.raises(SeedError, match="64 hex digits"):
         load_or_create(path)
 
     assert path.read_text(encoding="utf-8") == text

@@ -12,9 +12,7 @@ from msgspec.structs import replace
 from executor_sdk.protocol.digests import hex_digest
 from kernel_stub.errors import BadSignatureError, BrokenLogError
 from kernel_stub.log.forms import unsigned_bytes
-from kernel_stub.log.replay import Replay
 from kernel_stub.log.sign import signed
-from kernel_stub.log.verify import verify
 from kernel_stub.rules.records import EventDraft
 from kernel_stub.rules.task import (
     Claim,
@@ -28,21 +26,19 @@ from kernel_stub.rules.task import (
     decide,
 )
 from kernel_stub.rules.taskstate import TaskState, evolve
-from tests.kernel_stub.log.recorded import EVENTS, IDENTITY, LINES
+from tests.kernel_stub.log.recorded import EVENTS, IDENTITY, LINES, replayed, verified_lines
 
 _KINDS: Final = frozenset(event["event_kind"] for event in EVENTS)
 
 
 def test_every_recorded_event_verifies() -> None:
     """Each hash and each signature is recomputed."""
-    assert verify(enumerate(LINES, 1)) == len(LINES) == 44
+    assert verified_lines(LINES) == len(LINES) == 44
 
 
 def test_every_recorded_event_keeps_the_rules_of_a_tasks_life() -> None:
     """The replay knows which tasks came to a final candidate."""
-    replay = Replay()
-
-    replay.take(enumerate(LINES, 1))
+    replay = replayed(LINES)
 
     assert replay.finalized() == 3
     assert len(replay.tasks) == 5
@@ -65,7 +61,7 @@ def test_a_flipped_bit_is_found_and_its_event_named(seq: int) -> None:
         log = [*LINES[:seq], bytes(flipped), *LINES[seq + 1 :]]
 
         with pytest.raises(BrokenLogError) as caught:
-            verify(enumerate(log, 1))
+            verified_lines(log)
 
         assert caught.value.seq == seq + 1
 
@@ -76,7 +72,7 @@ def test_an_event_signed_by_somebody_else_is_a_bad_signature() -> None:
     other["signature_hex"] = json.loads(LINES[2])["signature_hex"]
 
     with pytest.raises(BadSignatureError) as caught:
-        verify([(2, json.dumps(other).encode())])
+        verified_lines([LINES[0], json.dumps(other).encode()])
 
     assert "TASK_CLAIMED of run-analysis-run-001-analyst-b-2" in str(caught.value)
 
@@ -108,7 +104,7 @@ def test_a_signed_draft_is_what_the_parsed_event_says() -> None:
     assert next(iter(event)) == "event_id"
     assert list(event)[-1] == "signature_hex"
     assert event["task_id"] == 'quo"te'
-    assert verify([(1, signed(IDENTITY, replace(draft, created_at=6)).body)]) == 1
+    assert verified_lines([signed(IDENTITY, replace(draft, created_at=6)).body]) == 1
 
 
 def _command(kind: str, payload: dict[str, Any]) -> Command:  # noqa: PLR0911 - one line a kind

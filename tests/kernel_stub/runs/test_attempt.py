@@ -17,7 +17,7 @@ from executor_sdk.artifacts.folder import FolderArtifacts
 from executor_sdk.protocol.canonical import sorted_bytes
 from executor_sdk.protocol.digests import output_digest
 from executor_sdk.testing.server import serve
-from kernel_stub.log.pages import replay_all
+from kernel_stub.log.entries import TaskRow
 from kernel_stub.rules.records import RunStatus, StepStatus
 from tests.kernel_stub.runs.killed_worker import POINTS
 from tests.kernel_stub.scripted import Scripted
@@ -58,8 +58,10 @@ async def test_a_worker_killed_at_any_commit_or_send_loses_nothing_and_doubles_n
         async with workshop(tmp_path / name) as shop:
             run, [step] = await shop.store.runs.find(name), await shop.store.runs.steps(name)
             events = [event.event_type for event in await shop.store.runs.events(name, limit=100)]
-            replay = await replay_all(shop.store.log.page)
-            kinds = [orjson.loads(body)["event_kind"] for _, body in await shop.store.log.page(0, 100)]
+            replay = await shop.audit.replay()
+            kinds = [
+                event.event.kind for event in await shop.store.log.entries(0, 100) if isinstance(event.event, TaskRow)
+            ]
 
         assert run is not None
         assert (point, run.status, step.attempt) == (point, RunStatus.FINALIZED, attempts)
@@ -177,7 +179,7 @@ async def test_a_failed_attempt_says_why_in_the_kernels_words(tmp_path: Path, or
         async with _working(shop):
             run = await shop.ended("r")
         [step] = await shop.store.runs.steps("r")
-        await replay_all(shop.store.log.page)
+        await shop.audit.replay()
 
     assert run.status is RunStatus.FAILED
     assert (step.error or "").startswith(sentence)

@@ -10,7 +10,6 @@ from typing import Any
 import anyio
 import pytest
 
-from kernel_stub.log.pages import verify_all
 from kernel_stub.rules.records import ExecutorEntry, RunStatus
 from tests.kernel_stub.scripted import Scripted
 from tests.kernel_stub.store.store_contract import submitted
@@ -96,7 +95,7 @@ async def test_a_store_that_fails_for_a_while_costs_no_attempt(
                 run = await shop.ended("r")
                 worker.stop()
         [step] = await shop.store.runs.steps("r")
-        await verify_all(shop.store.log.page)
+        await shop.audit.replay()
 
     assert (run.status, step.attempt) == (RunStatus.FINALIZED, 1)
     assert len({body for path, body in executor.calls if path == "/execute"}) == 1

@@ -12,7 +12,8 @@ import pytest
 from msgspec.structs import replace
 
 from kernel_stub.errors import LeaseLostError, RunExistsError, StepNotFoundError, TaskIdTakenError
-from kernel_stub.log.pages import replay_all, verify_all
+from kernel_stub.log.pages import walk_along
+from kernel_stub.log.walk import Walk
 from kernel_stub.rules import run as rules
 from kernel_stub.rules.records import Change, EventDraft, ExecutorEntry, Phase, RunStatus, StepStatus
 from kernel_stub.rules.spec import new_run, parse_spec
@@ -153,7 +154,7 @@ class StoreContract:
                 await store.queue.settle(held.step.step_id, think)
 
             assert (await store.runs.steps("r"))[0].error is None
-            assert await store.log.head() == 0
+            assert (await store.log.standing())[0].events == 0
 
     async def test_claims_come_by_priority_then_by_due_time(self, place: Any) -> None:
         """A step that is not due yet is not taken, however important."""
@@ -409,13 +410,14 @@ class StoreContract:
                 for n in range(30):
                     group.start_soon(append, n)
 
-            page = await store.log.page(0, 100)
-            assert [seq for seq, _ in page] == list(range(1, 21))
-            assert await store.log.head() == 20
-            assert await store.log.page(18, 100) == page[18:]
-            assert await verify_all(store.log.page) == 20
-            with pytest.raises(Exception, match="task is unknown"):
-                await replay_all(store.log.page)
+            head, stray = await store.log.standing()
+            page = await store.log.entries(0, 100)
+            assert [entry.number for entry in page if entry.source == "event"] == list(range(1, 21))
+            assert (head.events, head.entries, stray) == (20, len(page), None)
+            assert await store.log.entries(18, 100) == page[18:]
+            walk = Walk(frozenset({store.identity.node_id}), head=head)
+            await walk_along(store.log.entries, walk)
+            walk.finish()
 
     async def test_whoever_waits_for_work_is_woken_by_a_change_in_its_process(self, place: Any) -> None:
         """Polling is for other processes."""

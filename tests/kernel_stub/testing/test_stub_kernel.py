@@ -9,6 +9,7 @@ import httpx2
 import pytest
 
 from executor_sdk import Executor, Refuse
+from kernel_stub.log.head import head_document
 from kernel_stub.testing.app_transport import AppTransport
 from kernel_stub.testing.plugin import NewStubKernel, stub_kernel
 from kernel_stub.testing.stub_kernel import stub_kernel as new_stub_kernel
@@ -39,8 +40,8 @@ async def test_a_run_goes_from_its_specification_to_a_decision_and_a_log_that_ho
     """Three agents, two agree; every event that it took verifies and replays."""
     async with stub_kernel({"rt": _voter()}) as kernel:
         result = await kernel.run({"run_id": "r", "agents": _agents("yes", "no", "yes"), "aggregation": {"quorum": 2}})
-        verified = await kernel.kernel.verify_log()
-        replay = await kernel.kernel.replay_log()
+        verified = await kernel.kernel.audit.verify()
+        replay = await kernel.kernel.audit.replay()
         why = (await kernel.api.get("/api/run/why/r")).json()["why"]
         over_http = (await kernel.api.get("/api/run/result/r")).json()["result"]
         head = (await kernel.api.get("/api/log/head")).json()
@@ -51,10 +52,10 @@ async def test_a_run_goes_from_its_specification_to_a_decision_and_a_log_that_ho
     assert result["result"]["aggregation"]["final_decision"] == "YES"
     assert result["result"]["aggregation"]["decision_votes"] == {"NO": 1, "YES": 2}
     assert over_http == result
-    assert head == {"ok": True, "head": verified}
+    assert head == {"ok": True, "head": verified.events, "signed_head": head_document(verified)}
     assert checks == [{"ok": True, "message": "verified"}, {"ok": True, "message": "replayed"}]
     assert (node["running"], node["node_id"]) == (True, kernel.kernel.identity.node_id)
-    assert (verified > 0, replay.finalized()) == (True, 3)
+    assert (verified.events > 0, replay.finalized()) == (True, 3)
     assert 0 < len(why) <= 6
 
 

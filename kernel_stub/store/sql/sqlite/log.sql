@@ -1,4 +1,3 @@
--- log_head --
--- The number of the last event that was ever appended: SQLite remembers it, whatever became of the event.
-SELECT max((SELECT coalesce(max(seq), 0) FROM events),
-           (SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'events'))
+-- lock_head --
+-- The head, before anything is numbered. Nobody else writes between BEGIN IMMEDIATE and the commit: no row is locked.
+SELECT events, run_events, entries, adopted, chain, node_id, signature_hex FROM log_head WHERE one = 1
