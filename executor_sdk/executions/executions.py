@@ -411,7 +411,7 @@ class Executions:
         # Plain asyncio: the tasks belong to no request and to no scope, and the first request may start them.
         if eagerly and sys.version_info >= (3, 12):
             # It begins before its request goes on: an answer made without waiting needs no turn of the loop.
-            task = asyncio.Task(work, eager_start=True)
+            task = asyncio.Task(work, loop=asyncio.get_running_loop(), eager_start=True)
         else:
             task = asyncio.create_task(work)
         if not task.done():

@@ -12,7 +12,7 @@ import orjson
 from msgspec import Raw
 
 from executor_sdk.protocol.canonical import declared_bytes, sorted_bytes
-from executor_sdk.protocol.plain import MAX_DEPTH, Json, NotJsonError, parse
+from executor_sdk.protocol.plain import MAX_DEPTH, Json, NotJsonError, is_deeper, parse
 from executor_sdk.protocol.wire import EvidenceRef, InlineEvidence, PolicyBinding, WireError
 
 T = TypeVar("T")
@@ -24,11 +24,9 @@ DIGEST_BYTES: Final = 16
 _REMEMBERED: Final = 1_024
 _MAX_REMEMBERED_BYTES: Final = 4_096
 
-#: The depth of a part was checked with the whole body; orjson stops at 1,024 by itself.
-_CHECKED: Final = 1_024
-
 _ABSENT: Final = Raw(b"")
 _NULL: Final = b"null"
+_BACKSLASH: Final = ord("\\")
 
 
 class _Contract(msgspec.Struct, frozen=True, gc=False):
@@ -79,7 +77,7 @@ class ExecuteRequest:
         self._body = body
         #: The inputs as the text that came, and as plain JSON.
         self.inputs_text = bytes(view.inputs)
-        self.inputs: Json = parse(self.inputs_text, max_depth=_CHECKED)
+        self.inputs: Json = _loaded(self.inputs_text)
 
     @classmethod
     def of(cls, body: Mapping[str, Json]) -> ExecuteRequest:
@@ -144,8 +142,7 @@ class ExecuteRequest:
         in the inputs, so its step is another one.
         """
         view = self._view
-        names = declared_bytes([caller, view.task_type, view.profile, stem, schema_digest])
-        return _digest(names, sorted_bytes(self.inputs))
+        return _digest(sorted_bytes([caller, view.task_type, view.profile, stem, schema_digest, self.inputs]))
 
     def digest(self, step_digest: bytes) -> bytes:
         """What all copies of this request have in common, however a gateway has encoded them.
@@ -154,14 +151,24 @@ class ExecuteRequest:
             NotJsonError: a part of the body is not JSON.
         """
         view, contract = self._view, self._view.task_contract
-        names = declared_bytes([view.task_id, view.execution_id, view.stage, view.attempt_id])
-        shared = [_part_digest(bytes(getattr(contract, name))) for name in _SHARED_PARTS]
-        own = [bytes(getattr(contract, name)) for name in _OWN_PARTS]
-        own.append(bytes(view.seed_bundle))
-        inputs = bytes(contract.inputs)
-        if inputs != self.inputs_text and _canonical(inputs) != sorted_bytes(self.inputs):
-            own.append(inputs)
-        return _digest(step_digest, names, *shared, _canonical(b"[%b]" % b",".join(text or _NULL for text in own)))
+        own = [view.task_id, view.execution_id, view.stage, view.attempt_id]
+        own += [_loaded(part) for part in (contract.task_id, contract.expiry_ms, view.seed_bundle)]
+        if (inputs := bytes(contract.inputs)) != self.inputs_text and (other := _loaded(inputs)) != self.inputs:
+            own.append(other)
+        shared = b",".join(
+            bytes(part) or _NULL
+            for part in (
+                contract.evidence_policy,
+                contract.budget,
+                contract.assignment,
+                contract.acceptance,
+                contract.protocol_version,
+                contract.task_type,
+                contract.task_mode,
+            )
+        )
+        shared_digest = _remembered(shared) if len(shared) <= _MAX_REMEMBERED_BYTES else _shared_digest(shared)
+        return _digest(step_digest + shared_digest + sorted_bytes(own))
 
 
 class CandidateText(msgspec.Struct, frozen=True, gc=False):
@@ -209,47 +216,39 @@ class VerifyRequest:
         self.output_text = bytes(view.candidate.output)
         self.output_schema_text = bytes(view.output_schema)
         bound = view.policy
-        params = parse(bytes(bound.policy_params) or _NULL, max_depth=_CHECKED)
+        params = _loaded(bound.policy_params)
         self.policy = PolicyBinding(bound.policy_id, bound.policy_version, bound.policy_hash, params)
 
 
-#: Parts of a contract that are the same in contract after contract, and those that are each contract's own.
-_SHARED_PARTS: Final = ("evidence_policy", "budget", "assignment", "acceptance")
-_OWN_PARTS: Final = ("protocol_version", "task_id", "task_type", "task_mode", "expiry_ms")
-
-
 def _decoded(decoder: msgspec.json.Decoder[T], body: bytes, max_depth: int) -> T:
-    if not _is_flat(body, max_depth):
-        # What is not plainly harmless is parsed whole, by the parser that all parts go through.
-        parse(body, max_depth=max_depth)
+    if is_deeper(body, max_depth):
+        raise NotJsonError(f"nested deeper than {max_depth} levels")
+    if not body.isascii() or (body.find(_BACKSLASH) >= 0 and b"\\u" in body):
+        # Text that msgspec may take and orjson does not: parsed whole, by the parser that all parts go through.
+        _loaded(body)
     try:
         return decoder.decode(body)
     except msgspec.ValidationError as error:
         raise WireError(str(error)) from None
     except msgspec.DecodeError:
         # The parser of all parts says what is wrong with the text in its own words.
-        parse(body, max_depth=max_depth)
+        _loaded(body)
         raise NotJsonError("the text is not JSON") from None
 
 
-def _is_flat(body: bytes, max_depth: int) -> bool:
-    """Whether no part of `body` can be too deep, and none can be text that msgspec takes and orjson does not."""
-    return body.count(b"{") + body.count(b"[") <= max_depth and body.isascii() and b"\\u" not in body
+def _loaded(text: bytes | Raw) -> Json:
+    """A part of a body whose depth was checked with the whole; None where there is none."""
+    return parse(bytes(text) or _NULL, max_depth=None)
 
 
-def _digest(*parts: bytes) -> bytes:
+def _digest(data: bytes) -> bytes:
     # Not a digest of the wire, so it may be the quickest that is strong: SHA-256 takes twice as long.
-    return blake2b(b"\0".join(parts), digest_size=DIGEST_BYTES).digest()
+    return blake2b(data, digest_size=DIGEST_BYTES).digest()
 
 
-def _canonical(text: bytes) -> bytes:
-    return sorted_bytes(parse(text, max_depth=_CHECKED)) if text else text
+def _shared_digest(text: bytes) -> bytes:
+    return _digest(sorted_bytes(_loaded(b"[%b]" % text)))
 
 
-def _part_digest(text: bytes) -> bytes:
-    return _remembered_digest(text) if len(text) <= _MAX_REMEMBERED_BYTES else _digest(_canonical(text))
-
-
-@lru_cache(maxsize=_REMEMBERED)
-def _remembered_digest(text: bytes) -> bytes:
-    return _digest(_canonical(text))
+#: What nearly all contracts of a kernel share is digested once for each distinct text: at most 4 MiB of texts.
+_remembered: Final = lru_cache(maxsize=_REMEMBERED)(_shared_digest)

@@ -39,8 +39,8 @@ class NotPlainError(ValueError):
     """A Python value cannot be sent as JSON; the message begins with the path to the part that cannot."""
 
 
-def parse(body: bytes, *, max_depth: int = MAX_DEPTH) -> Json:
-    """Decode `body`; integers beyond 64 bits become floats, as in the kernel.
+def parse(body: bytes, *, max_depth: int | None = MAX_DEPTH) -> Json:
+    """Decode `body`; integers beyond 64 bits become floats, as in the kernel. None: its depth is known to be bounded.
 
     Raises:
         NotJsonError: the bytes are no JSON text, or nest deeper than `max_depth`.
@@ -49,7 +49,7 @@ def parse(body: bytes, *, max_depth: int = MAX_DEPTH) -> Json:
         value = orjson.loads(body) if len(body) <= _SMALL_BYTES else _loaded(body)
     except orjson.JSONDecodeError as error:
         raise NotJsonError(str(error)) from None
-    if is_deeper(body, max_depth):
+    if max_depth is not None and is_deeper(body, max_depth):
         raise NotJsonError(f"nested deeper than {max_depth} levels")
     return value
 

@@ -32,9 +32,13 @@ class Application:
         self._dispatcher = dispatcher
         self._stopped = stopped
         reader = BodyReader(max_bytes=settings.max_body_bytes, timeout_s=settings.body_timeout_s)
+        self._calls = (
+            Call(self._execute, reader, dispatcher.answered),
+            Call(self._verify, reader, dispatcher.answered),
+        )
         self._endpoints: dict[str, ASGIApp] = {
-            "/execute": Call(self._execute, reader, dispatcher.answered),
-            "/verify": Call(self._verify, reader, dispatcher.answered),
+            "/execute": self._calls[0],
+            "/verify": self._calls[1],
             "/health": Report(dispatcher.health),
             "/capabilities": Report(dispatcher.capabilities),
         }
@@ -63,6 +67,8 @@ class Application:
             await self._dispatcher.start()
             yield
         finally:
+            for call in self._calls:
+                await call.flush()
             await self._dispatcher.drain()
             if self._stopped is not None:
                 await self._stopped()

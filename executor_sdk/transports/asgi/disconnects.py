@@ -34,7 +34,8 @@ class Watch:
     async def hung_up(self) -> bool:
         """Whether the caller is gone, after a last look at what the network has told meanwhile.
 
-        An answer sent to a caller that has just hung up would count as heard.
+        For servers whose connections cannot be looked at later: an answer sent to a caller that has just hung up would
+        count as heard.
         """
         if self.presence.gone:
             return True

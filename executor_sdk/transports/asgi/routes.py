@@ -17,6 +17,7 @@ from executor_sdk.executions.outcomes import failed
 from executor_sdk.executions.presence import Presence
 from executor_sdk.executions.record import Outcome, Work
 from executor_sdk.transports.asgi.disconnects import WATCH_AFTER_S, Watch
+from executor_sdk.transports.asgi.hearing import Hearing, connection_of
 from executor_sdk.transports.asgi.limits import BodyReader, BodyStalledError
 from executor_sdk.transports.asgi.responses import plain_error, respond
 
@@ -45,11 +46,12 @@ class Dispatch(Protocol):
 class Call:
     """An endpoint that takes a body: `POST /execute` and `POST /verify`."""
 
-    def __init__(self, dispatch: Dispatch, reader: BodyReader, answered: Callable[[Reply], Awaitable[None]]) -> None:
-        """`dispatch` answers bodies, `reader` brings them whole, `answered` hears of replies that went out."""
+    def __init__(self, dispatch: Dispatch, reader: BodyReader, heard: Callable[[Reply], Awaitable[None]]) -> None:
+        """`dispatch` answers bodies, `reader` brings them whole, `heard` is told of replies that were heard."""
         self._dispatch = dispatch
         self._reader = reader
-        self._answered = answered
+        self._heard = heard
+        self._hearing = Hearing(heard)
         self._watches = Alarms(WATCH_AFTER_S)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -78,13 +80,22 @@ class Call:
             # While it waits, a copy holds no body.
             del body
             reply = await asked
-            if reply is None or await watch.hung_up():
+            if reply is None or watch.presence.gone:
                 return
-            await respond(send, reply.outcome, *_HOW[reply.how])
-            if not watch.presence.gone:
-                await self._answered(reply)
+            if reply.key is None:
+                await respond(send, reply.outcome)
+            elif (connection := connection_of(receive)) is not None:
+                await respond(send, reply.outcome, *_HOW[reply.how])
+                self._hearing.sent(reply, connection)
+            elif not await watch.hung_up():
+                await respond(send, reply.outcome, *_HOW[reply.how])
+                await self._heard(reply)
         finally:
             watch.stop()
+
+    async def flush(self) -> None:
+        """The server stops: tell which of the last replies were heard."""
+        await self._hearing.flush()
 
 
 class Report:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
+import weakref
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 import anyio
 import pytest
@@ -535,3 +539,122 @@ async def test_lanes_bound_one_handler_and_do_not_hold_up_others() -> None:
 
     assert effect.starts == 2
     assert (executions.load["running"], executions.load["waiting"]) == (0, 0)
+
+
+class Overrun:
+    """A handler whose thread goes on when its work is over."""
+
+    def __init__(self) -> None:
+        self.starts = 0
+        self.returned: asyncio.Future[list[None]] = asyncio.get_running_loop().create_future()
+
+    async def perform(self, live: LiveWork) -> Outcome:
+        """Fail at the deadline, the first time, and leave a thread behind."""
+        self.starts += 1
+        if self.starts > 1:
+            return ANSWER
+        live.rest = self.returned
+        return Outcome(504, b"{}")
+
+
+async def test_the_next_attempt_waits_for_the_thread_of_the_last() -> None:
+    """At its deadline a plain function still runs; its step starts no second one until it has returned."""
+    executions, overrun, replies = make_executions(), Overrun(), list[Reply | None]()
+    failed = await executions.run(make_ask("exec-1", attempt=1), make_plan(overrun.perform))
+    load_after_the_deadline = executions.load
+
+    async def next_attempt() -> None:
+        replies.append(await executions.run(make_ask("exec-2", attempt=2), make_plan(overrun.perform)))
+
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as group:
+            group.start_soon(next_attempt)
+            await until(lambda: executions.load["joined"] == 1)
+            assert overrun.starts == 1
+            overrun.returned.set_result([])
+
+    assert failed is not None
+    assert failed.outcome.status == 504
+    assert (load_after_the_deadline["running"], load_after_the_deadline["overrunning"]) == (1, 1)
+    assert [reply.how for reply in replies if reply] == [How.OPENED]
+    assert overrun.starts == 2
+    assert (executions.load["running"], executions.load["overrunning"]) == (0, 0)
+
+
+async def test_an_attempt_that_waits_for_a_thread_gives_up_in_time() -> None:
+    """503, so that it is asked again; no longer than work lingers."""
+    executions, overrun = make_executions(), Overrun()
+    await executions.run(make_ask("exec-1", attempt=1), make_plan(overrun.perform))
+
+    with anyio.fail_after(5), pytest.raises(SaturatedError, match="its code still runs"):
+        await executions.run(make_ask("exec-2", attempt=2), make_plan(overrun.perform, linger_s=0.05))
+
+    assert overrun.starts == 1
+    overrun.returned.set_result([])
+
+
+async def test_those_who_wait_are_bounded() -> None:
+    """Joining takes no slot, but a place among those who wait; the opener takes none of these."""
+    executions, effect = make_executions(waiting=2), Effect()
+    async with anyio.create_task_group() as group:
+        group.start_soon(executions.run, make_ask("exec-1", attempt=1), make_plan(effect.perform))
+        await effect.started.wait()
+        group.start_soon(executions.run, make_ask("exec-1", attempt=1), make_plan(effect.perform))
+        group.start_soon(executions.run, make_ask("exec-2", attempt=2), make_plan(effect.perform))
+        await until(lambda: executions.load["joined"] == 2)
+
+        with pytest.raises(SaturatedError, match="2 copies and attempts wait"):
+            await executions.run(make_ask("exec-3", attempt=3), make_plan(effect.perform))
+        effect.go_on.set()
+
+    assert executions.load["joined"] == 0
+
+
+async def test_those_who_wait_hold_no_more_bodies_than_they_may() -> None:
+    """A plan within the bound is kept for the case that the work is cut; beyond it the body is let go at once."""
+    executions, effect = make_executions(waiting_bytes=100), Effect()
+
+    class Body:
+        """Stands for the bytes of a request."""
+
+    async def perform(body: Body, live: LiveWork) -> Outcome:
+        return await effect.perform(live)
+
+    alive = weakref.WeakSet[Body]()
+
+    async def attempt(number: int) -> None:
+        body = Body()
+        alive.add(body)
+        plan = Plan(Lane("swarm"), 30.0, partial(perform, body), size_bytes=60)
+        run = executions.run(make_ask(f"exec-{number}", attempt=number), plan)
+        del body, plan
+        await run
+
+    async with anyio.create_task_group() as group:
+        for number in range(1, 6):
+            group.start_soon(attempt, number)
+            await until(lambda number=number: executions.load["joined"] == number - 1 and effect.starts == 1)  # type: ignore[misc]
+        gc.collect()
+        held = len(alive)
+        effect.go_on.set()
+
+    # The one that runs, and the one that fits.
+    assert held == 2
+    assert effect.starts == 1
+
+
+async def test_a_ledger_full_of_what_must_be_kept_refuses_new_work_and_forgets_nothing() -> None:
+    """Strangers cannot push out an answer that nobody has heard."""
+    keep = Keep(count=1, total_bytes=1, age_ms=10**9, least_ms=10**6, unheard_ms=10**6, full_bytes=10_000)
+    executions, effect = make_executions(keep=keep), Effect()
+    effect.go_on.set()
+    await executions.run(make_ask("mine"), make_plan(effect.perform))
+
+    with pytest.raises(SaturatedError, match="must be kept a while"):
+        for number in range(100):
+            await executions.run(make_ask(f"strangers-{number}"), make_plan(instantly))
+    mine = await executions.run(make_ask("mine"), make_plan(effect.perform))
+
+    assert mine is not None
+    assert mine.how is How.REPLAYED
+    assert effect.starts == 1

@@ -1,0 +1,85 @@
+"""Who has heard an answer: told a moment after the answer went out, by whether the connection is still there."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Final, Protocol
+
+from starlette.types import Receive
+
+from executor_sdk.executions.executions import Reply
+
+#: A caller that is still connected after this time had it to read the answer. One that hung up before the answer was
+#: there is gone by then, however quick the answer was: its closed socket has refused the bytes.
+HEARD_AFTER_S: Final = 0.1
+
+#: Answers that wait for this moment; with one more, the oldest is looked at now.
+MAX_WAITING: Final = 8_192
+
+
+class Connection(Protocol):
+    """What a server knows of one connection."""
+
+    def is_closing(self) -> bool:
+        """Whether it is closed, or about to be."""
+
+
+class Hearing:
+    """Tells the executions which of their answers were heard.
+
+    A caller that closes its connection at once counts as one that did not hear: its answer is kept longer, which costs
+    memory; the other mistake would cost the work.
+    """
+
+    def __init__(self, heard: Callable[[Reply], Awaitable[None]]) -> None:
+        self._heard = heard
+        self._waiting: deque[tuple[float, Reply, Connection]] = deque()
+        self._timer: asyncio.TimerHandle | None = None
+        self._telling: set[asyncio.Task[None]] = set()
+
+    def sent(self, reply: Reply, connection: Connection) -> None:
+        """The whole answer was given to the network."""
+        loop = asyncio.get_running_loop()
+        self._waiting.append((loop.time() + HEARD_AFTER_S, reply, connection))
+        if len(self._waiting) > MAX_WAITING:
+            self._tell([self._waiting.popleft()])
+        if self._timer is None:
+            self._timer = loop.call_later(HEARD_AFTER_S, self._look)
+
+    async def flush(self) -> None:
+        """The server stops: what can be told is told now."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._tell(list(self._waiting))
+        self._waiting.clear()
+        if self._telling:
+            await asyncio.wait(self._telling)
+
+    def _look(self) -> None:
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        due: list[tuple[float, Reply, Connection]] = []
+        while self._waiting and self._waiting[0][0] <= now:
+            due.append(self._waiting.popleft())
+        self._tell(due)
+        self._timer = loop.call_at(self._waiting[0][0], self._look) if self._waiting else None
+
+    def _tell(self, sent: list[tuple[float, Reply, Connection]]) -> None:
+        heard = [reply for _, reply, connection in sent if not connection.is_closing()]
+        if heard:
+            task = asyncio.get_running_loop().create_task(self._tell_all(heard))
+            self._telling.add(task)
+            task.add_done_callback(self._telling.discard)
+
+    async def _tell_all(self, heard: list[Reply]) -> None:
+        for reply in heard:
+            await self._heard(reply)
+
+
+def connection_of(receive: Receive) -> Connection | None:
+    """The connection behind a request, where the server is uvicorn and nothing stands between; else None."""
+    connection = getattr(getattr(receive, "__self__", None), "transport", None)
+    return connection if hasattr(connection, "is_closing") else None
