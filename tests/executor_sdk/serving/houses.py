@@ -11,7 +11,6 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -114,13 +113,13 @@ def running(
         "executor": ["executor_sdk.cli", "serve", "tests.executor_sdk.cli.served"],
         "kernel": ["kernel_stub.cli", "--state-dir", str(folder), "serve", "--no-worker"],
     }[name]
+    limited = ["sh", "-c", f'ulimit -n {files} && exec "$0" "$@"'] if files else []
     process = subprocess.Popen(
-        [sys.executable, "-m", *command, "--listen", "127.0.0.1:0", *options],
+        [*limited, sys.executable, "-m", *command, "--listen", "127.0.0.1:0", *options],
         cwd=ROOT,
         env={**os.environ, **(environment or {})},
         stdout=subprocess.PIPE,
         text=True,
-        preexec_fn=partial(resource.setrlimit, resource.RLIMIT_NOFILE, (files, files)) if files else None,
     )
     try:
         assert process.stdout is not None
