@@ -45,6 +45,11 @@ class Ports:
         self._clock = clock
         self._written: list[bytes] | None = None
 
+    @property
+    def holds_artifacts(self) -> bool:
+        """Whether there is something to keep."""
+        return self._written is not None
+
     def store_artifact(self, data: bytes, mime: str) -> dict[str, Json]:
         """Keep `data` until `keep` is called; the evidence reference to it."""
         if self._written is None:
@@ -55,7 +60,7 @@ class Ports:
 
     async def keep(self, artifacts: ArtifactStore) -> None:
         """Write what was stored, before the answer that cites it leaves; the disk is waited for in a thread."""
-        if self._written:
+        if self._written is not None:
             await anyio.to_thread.run_sync(_write_all, artifacts, self._written)
 
 

@@ -28,7 +28,7 @@ CUT_S: Final = 2.0
 #: Seconds between two looks at a ledger that was found full.
 LOOK_AGAIN_S: Final = 0.25
 
-#: New work between two prunings of a ledger on a disk.
+#: New work between two prunings of the ledger.
 PRUNE_EVERY: Final = 64
 
 logger = logging.getLogger(__name__)
@@ -223,7 +223,13 @@ class Executions:
     async def _work_for(self, ask: Ask, plan: Plan | None) -> tuple[Work, How]:
         """The work of `ask`: with a slot to be had one call to the ledger finds or opens it."""
         admission = self._admissions[ask.key[1]]
-        if plan is not None and not self._draining and admission.has_room(plan.lane) and await self._may_open():
+        may_open = plan is not None and not self._draining and admission.has_room(plan.lane)
+        # Nearly always there is room; it is looked for now and then, and each time where there was none.
+        if (
+            may_open
+            and plan is not None
+            and ((self._has_room and self._opened % PRUNE_EVERY) or await self._has_made_room())
+        ):
             created, work = await self._open(ask, plan, admission.enter(plan.lane))
             if created:
                 return work, How.OPENED
@@ -261,10 +267,8 @@ class Executions:
             self._discard(live, ticket)
         return created, work
 
-    async def _may_open(self) -> bool:
+    async def _has_made_room(self) -> bool:
         """Whether the ledger takes another record, after forgetting what it may."""
-        if self._ledger.shared and self._has_room and self._opened % PRUNE_EVERY:
-            return True
         now_s = time.monotonic()
         if not self._has_room and now_s < self._look_at_s:
             return False

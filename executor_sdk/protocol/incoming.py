@@ -27,6 +27,7 @@ _MAX_REMEMBERED_BYTES: Final = 4_096
 _ABSENT: Final = Raw(b"")
 _NULL: Final = b"null"
 _BACKSLASH: Final = ord("\\")
+_CONTAINERS: Final = (b"{", b"[")
 
 
 class _Contract(msgspec.Struct, frozen=True, gc=False):
@@ -77,7 +78,7 @@ class ExecuteRequest:
         self._body = body
         #: The inputs as the text that came, and as plain JSON.
         self.inputs_text = bytes(view.inputs)
-        self.inputs: Json = _loaded(self.inputs_text)
+        self.inputs = _loaded(self.inputs_text)
 
     @classmethod
     def of(cls, body: Mapping[str, Json]) -> ExecuteRequest:
@@ -151,24 +152,27 @@ class ExecuteRequest:
             NotJsonError: a part of the body is not JSON.
         """
         view, contract = self._view, self._view.task_contract
-        own = [view.task_id, view.execution_id, view.stage, view.attempt_id]
-        own += [_loaded(part) for part in (contract.task_id, contract.expiry_ms, view.seed_bundle)]
-        if (inputs := bytes(contract.inputs)) != self.inputs_text and (other := _loaded(inputs)) != self.inputs:
-            own.append(other)
+        own = [
+            declared_bytes([view.task_id, view.execution_id, view.stage, view.attempt_id]),
+            _canonical(bytes(contract.task_id)),
+            _canonical(bytes(contract.expiry_ms)),
+            _canonical(bytes(view.seed_bundle)),
+        ]
+        if (inputs := bytes(contract.inputs)) != self.inputs_text and _loaded(inputs) != self.inputs:
+            own.append(_canonical(inputs))
         shared = b",".join(
-            bytes(part) or _NULL
-            for part in (
-                contract.evidence_policy,
-                contract.budget,
-                contract.assignment,
-                contract.acceptance,
-                contract.protocol_version,
-                contract.task_type,
-                contract.task_mode,
+            (
+                bytes(contract.evidence_policy) or _NULL,
+                bytes(contract.budget) or _NULL,
+                bytes(contract.assignment) or _NULL,
+                bytes(contract.acceptance) or _NULL,
+                bytes(contract.protocol_version) or _NULL,
+                bytes(contract.task_type) or _NULL,
+                bytes(contract.task_mode) or _NULL,
             )
         )
         shared_digest = _remembered(shared) if len(shared) <= _MAX_REMEMBERED_BYTES else _shared_digest(shared)
-        return _digest(step_digest + shared_digest + sorted_bytes(own))
+        return _digest(step_digest + shared_digest + b",".join(own))
 
 
 class CandidateText(msgspec.Struct, frozen=True, gc=False):
@@ -239,6 +243,13 @@ def _decoded(decoder: msgspec.json.Decoder[T], body: bytes, max_depth: int) -> T
 def _loaded(text: bytes | Raw) -> Json:
     """A part of a body whose depth was checked with the whole; None where there is none."""
     return parse(bytes(text) or _NULL, max_depth=None)
+
+
+def _canonical(text: bytes) -> bytes:
+    """The one encoding of `text`; a scalar without escapes is its own."""
+    if text[:1] not in _CONTAINERS and text.find(_BACKSLASH) < 0:
+        return text or _NULL
+    return sorted_bytes(_loaded(text))
 
 
 def _digest(data: bytes) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
-from starlette.types import Receive, Scope
+from starlette.types import Message, Receive, Scope
 
 from executor_sdk.cancelling import Alarms, Stop
 from executor_sdk.errors import BodyTooLargeError, TaskError
@@ -40,7 +40,12 @@ class BodyReader:
         stall = _Stall()
         self._alarms.set(stall)
         try:
-            return await self._read(receive)
+            message = await receive()
+            if message["type"] == "http.request" and not message.get("more_body", False):
+                body: bytes = message.get("body", b"")
+                self._check(len(body))
+                return body
+            return await self._read_on(message, receive)
         except asyncio.CancelledError:
             if stall.stop.strikes and not stall.stop.from_outside:
                 stall.stop.take_back()
@@ -49,19 +54,19 @@ class BodyReader:
         finally:
             self._alarms.clear(stall)
 
-    async def _read(self, receive: Receive) -> bytes | None:
+    async def _read_on(self, message: Message, receive: Receive) -> bytes | None:
+        """The body whose first part is `message`."""
         chunks: list[bytes] = []
         size = 0
-        while True:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                return None
+        while message["type"] != "http.disconnect":
             chunk: bytes = message.get("body", b"")
             size += len(chunk)
             self._check(size)
-            if not message.get("more_body", False):
-                return b"".join((*chunks, chunk)) if chunks else chunk
             chunks.append(chunk)
+            if not message.get("more_body", False):
+                return b"".join(chunks)
+            message = await receive()
+        return None
 
     def _check(self, size: int) -> None:
         if size > self._max_bytes:
