@@ -10,11 +10,14 @@ from kernel_stub.errors import StepNotFoundError, UnreadableRowError
 from kernel_stub.rules import run as rules
 from kernel_stub.rules.records import Change, StepStatus
 from kernel_stub.rules.states import EndingState, Lease, StepState
-from kernel_stub.store.database import Connection
+from kernel_stub.store.database import Transaction
 from kernel_stub.store.session import Session
 
 #: Steps of one dead worker that one claim looks at.
 _MAX_LEFT: Final = 1_000
+
+#: How often one claim looks for more, where steps that it found could not be held.
+_MAX_LOOKS: Final = 16
 
 #: What a row can make of a rule that never saw its like; errors of the database are others.
 _UNREADABLE: Final = (
@@ -51,14 +54,14 @@ class Claim:
     def __init__(
         self,
         session: Session,
-        connection: Connection,
+        transaction: Transaction,
         order: ClaimOrder,
         *,
         new_id: Callable[[], str],
         is_alive: Callable[[str], bool],
     ) -> None:
         self._session = session
-        self._run = connection.run
+        self._run = transaction.run
         self._order = order
         self._new_id = new_id
         self._is_alive = is_alive
@@ -70,8 +73,9 @@ class Claim:
         held: list[StepState] = []
         self._take(held, self._left(), self._resumed)
         # What could not be held was set aside or has ended: the next step may have its place.
-        while not self._take(held, self._due(), self._claimed):
-            pass
+        for _ in range(_MAX_LOOKS):
+            if self._take(held, self._due(), self._claimed):
+                break
         return held
 
     def _take(self, held: list[StepState], found: Iterable[tuple[str, str]], rule: Rule) -> bool:
