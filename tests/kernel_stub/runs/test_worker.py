@@ -85,6 +85,29 @@ async def test_a_store_that_fails_for_a_while_costs_no_attempt(
     assert len({body for path, body in executor.calls if path == "/execute"}) == 1
 
 
+async def test_a_step_that_the_store_would_not_settle_ends_with_its_cancelled_run(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is handed back as soon as its run is cancelled, although its worker lives and nothing of it is in flight."""
+    async with workshop(tmp_path, apps={"scripted": Scripted(seconds=0.1)}, lease_ms=600_000) as shop:
+        await shop.commands.submit(_spec(1, prompt='{"delay": 1}'), kickoff=True)
+        worker = shop.worker()
+        with anyio.fail_after(10):
+            async with anyio.create_task_group() as group:
+                group.start_soon(worker.run)
+                while (await shop.store.runs.counts("r"))["leased"] == 0:
+                    await anyio.sleep(0.005)
+                await _writable(shop, allowed=False)
+                while "store failed in an attempt" not in caplog.text:
+                    await anyio.sleep(0.01)
+                await _writable(shop, allowed=True)
+                await shop.commands.cancel("r")
+                run = await shop.ended("r")
+                worker.stop()
+
+    assert run.status is RunStatus.CANCELLED
+
+
 async def test_a_remote_executor_is_refused_with_a_sentence(tmp_path: Path) -> None:
     """There is no network yet, and another attempt would not bring one."""
     async with workshop(tmp_path, apps={"scripted": Scripted()}) as shop:
