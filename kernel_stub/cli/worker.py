@@ -17,7 +17,9 @@ def add_worker_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--worker-id", metavar="ID", help="the name in leases; made up where not given")
     parser.add_argument("--concurrency", type=positive, default=8, metavar="N", help="steps in flight (8)")
     parser.add_argument("--poll-ms", type=positive, default=250, metavar="MS", help="wait of an idle worker (250)")
-    parser.add_argument("--lease-ms", type=positive, default=30_000, metavar="MS", help="hold of a step (30000)")
+    parser.add_argument(
+        "--lease-ms", type=positive, default=30_000, metavar="MS", help="wait after a failed store (30000)"
+    )
     parser.add_argument("--call-timeout", type=seconds, default=30.0, metavar="S", help="limit of one call (30)")
     parser.add_argument("--resends", type=natural, default=4, metavar="N", help="resends after no answer (4)")
 

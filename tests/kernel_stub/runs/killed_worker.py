@@ -30,8 +30,6 @@ POINTS: Final = tuple(
     for side in ("before", "after")
 )
 
-LEASE_MS: Final = 200
-
 
 def main(folder: Path, base_url: str) -> int:
     """Kill and go on at every failpoint; the exit code says whether each child ended as it should."""
@@ -68,7 +66,7 @@ def _to_the_end(state_dir: Path, base_url: str) -> None:
 
 
 async def _work(state_dir: Path, base_url: str, failpoint: Callable[[str], None], point: str | None) -> None:
-    async with workshop(state_dir, base_url=base_url, lease_ms=LEASE_MS) as shop:
+    async with workshop(state_dir, base_url=base_url) as shop:
         if point is not None:
             await shop.commands.submit(_spec(point), kickoff=True)
         [run] = await shop.store.runs.newest(limit=1)

@@ -97,7 +97,7 @@ async def test_a_cancelled_run_cuts_the_call_of_a_leased_step(tmp_path: Path) ->
 
 
 async def test_a_stopped_worker_hands_back_what_it_cannot_finish(tmp_path: Path) -> None:
-    """The next worker resumes it at once, long before the lease would have run out, with the same bytes."""
+    """The next worker resumes it at once, with the same bytes, while the first one's process lives."""
     executor = Scripted()
     async with workshop(tmp_path, apps={"scripted": executor}, call_timeout_s=60, drain_s=0.05) as shop:
         await shop.commands.submit(_spec('{"delay": 60}'), kickoff=True)
@@ -114,8 +114,8 @@ async def test_a_stopped_worker_hands_back_what_it_cannot_finish(tmp_path: Path)
     assert len({body for path, body in executor.calls if path == "/execute"}) == 1
 
 
-async def test_a_step_longer_than_its_lease_is_renewed_not_doubled(tmp_path: Path) -> None:
-    """Recorded: two workers took such a step from each other for ever. Here the second never gets it."""
+async def test_a_long_step_is_not_taken_by_another_worker(tmp_path: Path) -> None:
+    """Recorded: two workers took such a step from each other without an end. Here the second never gets it."""
     executor = Scripted()
     async with workshop(tmp_path, apps={"scripted": executor}, lease_ms=100) as shop:
         await shop.commands.submit(_spec('{"delay": 0.6}'), kickoff=True)
@@ -143,6 +143,74 @@ async def test_another_executor_may_be_named_to_verify(tmp_path: Path) -> None:
     assert [path for path, _ in proposer.calls] == ["/execute", "/execute"]
     assert [path for path, _ in verifier.calls] == ["/verify"]
     assert [path for path, _ in own.calls] == ["/verify"]
+
+
+class Heading(Scripted):
+    """Keeps what each call of `/execute` said in `executor-new-work`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.said: list[bytes | None] = []
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["path"] == "/execute":
+            self.said.append(dict(scope["headers"]).get(b"executor-new-work"))
+        await super().__call__(scope, receive, send)
+
+
+class Refusing(Scripted):
+    """Passes nothing, or gives no verdict at all."""
+
+    def __init__(self, answer: int) -> None:
+        super().__init__()
+        self.status = answer
+
+    async def answer(self, path: str, body: bytes) -> tuple[int, Any]:
+        """As ever, but for the verdict."""
+        status, answer = await super().answer(path, body)
+        if path != "/verify":
+            return status, answer
+        return self.status, {**answer, "passed": False, "verification_status": "failed", "reason_codes": [101]}
+
+
+@pytest.mark.parametrize(
+    ("verifier", "status", "said"),
+    [
+        ("verifier", 200, [None, b"true", b"true"]),
+        ("verifier", 500, [None, None, None]),
+        (None, 200, [None, None, None]),
+    ],
+)
+async def test_an_executor_is_asked_for_new_work_once_another_turned_its_work_down(
+    tmp_path: Path, verifier: str | None, status: int, said: list[bytes | None]
+) -> None:
+    """Otherwise it would hand out what it has; its own verdicts it knows, and a failed call is no verdict."""
+    executor = Heading()
+    own = '{"verdict": {"passed": false, "verification_status": "failed", "reason_codes": [101]}}'
+    spec = _spec("p" if verifier else own, verifier=verifier, retry={"max_attempts": 3, "backoff_ms": 1})
+    async with workshop(tmp_path, apps={"scripted": executor, "verifier": Refusing(status)}) as shop:
+        await shop.commands.submit(spec, kickoff=True)
+        async with _working(shop):
+            await shop.ended("r")
+
+    assert executor.said == said
+
+
+async def test_a_resumed_attempt_asks_for_new_work_again(tmp_path: Path) -> None:
+    """What is asked for is committed with the attempt."""
+    executor = Heading()
+    spec = _spec('{"rounds": [{}, {"delay": 60}]}', verifier="verifier", retry={"max_attempts": 2, "backoff_ms": 1})
+    apps = {"scripted": executor, "verifier": Refusing(200)}
+    async with workshop(tmp_path, apps=apps, call_timeout_s=60, drain_s=0.05) as shop:
+        await shop.commands.submit(spec, kickoff=True)
+        async with _working(shop):
+            while len(executor.said) < 2:
+                await anyio.sleep(0.01)
+        executor.seconds = 0
+        async with _working(shop):
+            await shop.ended("r")
+
+    assert executor.said == [None, b"true", b"true"]
 
 
 async def test_a_template_changes_the_contract_of_every_step(tmp_path: Path) -> None:
@@ -233,7 +301,7 @@ async def test_an_output_can_be_read_where_its_event_says(tmp_path: Path) -> Non
 
 
 async def test_an_output_that_the_disk_does_not_take_costs_no_attempt(tmp_path: Path) -> None:
-    """The step waits for its lease to run out, and is resumed with the same bytes once there is room."""
+    """The step is handed back, and resumed with the same bytes once there is room."""
     (tmp_path / "artifacts").write_text("a file where a folder should be")
     async with workshop(tmp_path, apps={"scripted": Scripted()}, lease_ms=200, poll_ms=25) as shop:
         await shop.commands.submit(_SPEC, kickoff=True)

@@ -11,27 +11,11 @@ import anyio
 import pytest
 
 from kernel_stub.rules.records import ExecutorEntry, RunStatus
-from tests.kernel_stub.scripted import Scripted
+from tests.kernel_stub.scripted import Crowded, Scripted
 from tests.kernel_stub.store.store_contract import submitted
 from tests.kernel_stub.workshop import Workshop, workshop
 
 pytestmark = pytest.mark.anyio
-
-
-class Crowded(Scripted):
-    """Counts how many executions it has at once."""
-
-    at_once = 0
-    most = 0
-
-    async def answer(self, path: str, body: bytes) -> tuple[int, Any]:
-        """As ever, counted."""
-        self.at_once += 1
-        self.most = max(self.most, self.at_once)
-        try:
-            return await super().answer(path, body)
-        finally:
-            self.at_once -= 1
 
 
 async def test_with_once_a_worker_ends_when_nothing_is_due(tmp_path: Path) -> None:
@@ -53,7 +37,7 @@ async def test_with_once_a_worker_ends_when_nothing_is_due(tmp_path: Path) -> No
 async def test_no_more_steps_are_in_flight_than_asked_for(tmp_path: Path) -> None:
     """And as many as that: a slot that becomes free is filled, not a batch."""
     executor = Crowded(seconds=0.02)
-    async with workshop(tmp_path, apps={"scripted": executor}, concurrency=3) as shop:
+    async with workshop(tmp_path, apps={"scripted": executor}, concurrency=3, steps_per_executor=3) as shop:
         await shop.commands.submit(_spec(10, prompt='{"delay": 1}'), kickoff=True)
         with anyio.fail_after(10):
             await shop.worker().run(once=True)
@@ -99,6 +83,29 @@ async def test_a_store_that_fails_for_a_while_costs_no_attempt(
 
     assert (run.status, step.attempt) == (RunStatus.FINALIZED, 1)
     assert len({body for path, body in executor.calls if path == "/execute"}) == 1
+
+
+async def test_a_step_that_the_store_would_not_settle_ends_with_its_cancelled_run(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is handed back as soon as its run is cancelled, although its worker lives and nothing of it is in flight."""
+    async with workshop(tmp_path, apps={"scripted": Scripted(seconds=0.1)}, lease_ms=600_000) as shop:
+        await shop.commands.submit(_spec(1, prompt='{"delay": 1}'), kickoff=True)
+        worker = shop.worker()
+        with anyio.fail_after(10):
+            async with anyio.create_task_group() as group:
+                group.start_soon(worker.run)
+                while (await shop.store.runs.counts("r"))["leased"] == 0:
+                    await anyio.sleep(0.005)
+                await _writable(shop, allowed=False)
+                while "store failed in an attempt" not in caplog.text:
+                    await anyio.sleep(0.01)
+                await _writable(shop, allowed=True)
+                await shop.commands.cancel("r")
+                run = await shop.ended("r")
+                worker.stop()
+
+    assert run.status is RunStatus.CANCELLED
 
 
 async def test_a_remote_executor_is_refused_with_a_sentence(tmp_path: Path) -> None:
