@@ -12,7 +12,7 @@ import orjson
 
 from kernel_stub.cli.arguments import Parser, Subcommands, UsageRefusedError, command, opened, settings_of
 from kernel_stub.cli.printing import note, say, say_bytes
-from kernel_stub.log.entries import Entry, TaskRow
+from kernel_stub.log.entry import Entry, TaskRow
 from kernel_stub.log.exported import Exported, chain_line, head_line
 from kernel_stub.log.head import Head, head_document, read_head
 from kernel_stub.log.pages import PAGE_EVENTS, walk_along

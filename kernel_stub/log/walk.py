@@ -10,7 +10,7 @@ import orjson
 from executor_sdk.protocol.plain import Json
 from kernel_stub.errors import BadSignatureError, BrokenHeadError, BrokenLogError, RolledBackError
 from kernel_stub.log.chain import GENESIS, linked, run_event_body, unsigned_run_event
-from kernel_stub.log.entries import Entry, RunRow, Source, Stray, TaskRow
+from kernel_stub.log.entry import Entry, RunRow, Source, Stray, TaskRow
 from kernel_stub.log.head import Head, check_head
 from kernel_stub.log.identity import is_signed_by
 from kernel_stub.log.trust import Trusted

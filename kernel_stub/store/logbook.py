@@ -11,7 +11,7 @@ from msgspec.structs import asdict, replace
 from executor_sdk.protocol.digests import output_digest
 from kernel_stub.errors import BrokenHeadError, BrokenLogError, ForeignSeedError
 from kernel_stub.log.chain import linked
-from kernel_stub.log.entries import Entry, RunRow, Stray, TaskRow
+from kernel_stub.log.entry import Entry, RunRow, Stray, TaskRow
 from kernel_stub.log.growth import Tip, grown, head_of, sealed, tip_of
 from kernel_stub.log.head import Head, empty_head
 from kernel_stub.log.identity import Identity

@@ -13,9 +13,9 @@ import anyio
 import orjson
 
 from kernel_stub.errors import BrokenHeadError, RunNotFoundError
-from kernel_stub.log.entries import Entry, Stray
+from kernel_stub.log.entry import Entry, Stray
 from kernel_stub.log.head import Head
-from kernel_stub.log.history import Kept
+from kernel_stub.log.history import StoredRun
 from kernel_stub.log.identity import Identity
 from kernel_stub.rules.records import Change, ExecutorEntry, Run, RunEvent, RunStatus, Step, StepStatus
 from kernel_stub.rules.states import EndingState, RunState, StepState
@@ -237,16 +237,16 @@ class Log:
         """The ids of the runs, in order."""
         return [run_id for (run_id,) in await _read(self._database, tuple, "run_ids", after=after, limit=limit)]
 
-    async def history(self, run_id: str) -> Kept:
+    async def history(self, run_id: str) -> StoredRun:
         """What is kept of one run, with all its events."""
 
-        def work(connection: Connection) -> Kept:
+        def work(connection: Connection) -> StoredRun:
             if (run := self._reading(connection).run(run_id)) is None:
                 raise RunNotFoundError(run_id)
             with rows.readable():
                 steps = tuple(rows.step_from(row) for row in connection.run("load_steps", run_id=run_id))
                 events = [rows.run_event_from(row) for row in connection.run("run_history", run_id=run_id)]
-            return Kept(run, steps, events)
+            return StoredRun(run, steps, events)
 
         return await self._database.read(work)
 
