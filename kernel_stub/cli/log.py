@@ -125,7 +125,7 @@ def _kept(arguments: argparse.Namespace) -> Head | None:
         raise UsageRefusedError("--chain belongs to an exported FILE: name that too")
     if text is None:
         return None
-    return read_head(text.encode() if text.lstrip().startswith("{") else Path(text).read_bytes())
+    return read_head(text.encode() if "{" in text else Path(text).read_bytes())
 
 
 def _bodies(page: list[Entry]) -> Iterator[bytes]:

@@ -115,7 +115,10 @@ class Walk:
             reason = "its signature is not its node's over this content in this place of the log"
             raise BadSignatureError(row.number, name, reason, what="run event")
         self._go_on(entry, run_event_body(unsigned, row.signature_hex), name)
-        payload = orjson.loads(row.payload)
+        try:
+            payload = orjson.loads(row.payload)
+        except orjson.JSONDecodeError:
+            raise BrokenLogError(row.number, name, "its payload is not JSON", what="run event") from None
         return RunEvent(row.run_id, row.event_type, payload, row.created_at, row.number, row.subject)
 
     def _go_on(self, entry: Entry, body: bytes, name: str) -> None:

@@ -33,7 +33,7 @@ class Audit:
 
     async def head(self) -> Head:
         """The signed head, as it was last committed."""
-        return (await self.log.standing())[0]
+        return await self.log.head()
 
     async def verify(self, kept: Head | None = None) -> Head:
         """Recompute every hash, signature and link; returns the head that they lead to.

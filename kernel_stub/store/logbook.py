@@ -20,6 +20,7 @@ from kernel_stub.rules.records import EventDraft, RunEvent
 from kernel_stub.store.database import Connection
 from kernel_stub.store.rows import Row
 
+#: In the order in which they are counted.
 _STRAYS: Final[Mapping[str, str]] = {
     "event": "find_stray_event",
     "run event": "find_stray_run_event",
@@ -110,10 +111,15 @@ def load_head(connection: Connection) -> Head | None:
     return Head(*found[0]) if found else None
 
 
-def find_stray(connection: Connection) -> Stray | None:
-    """What stands outside the log that its head speaks of; read together with that head."""
-    for source, statement in _STRAYS.items():
-        if (number := connection.run(statement)[0][0]) is not None:
+def find_stray(connection: Connection, head: Head) -> Stray | None:
+    """What stands outside the log that its head speaks of; both are read in one transaction.
+
+    Counting tells whether there is anything; only then is it looked for, which takes as long as the log is.
+    """
+    (counts,) = connection.run("count_log")
+    spoken_of = (head.events, head.run_events, head.entries)
+    for (source, statement), there, told in zip(_STRAYS.items(), counts, spoken_of, strict=True):
+        if there > told and (number := connection.run(statement)[0][0]) is not None:
             return Stray(source, number)
     return None
 
@@ -143,7 +149,7 @@ def _put_head(connection: Connection, head: Head) -> None:
 
 def _adopted(connection: Connection, identity: Identity) -> Head:
     """Chain what an older release left: the events of tasks first, because those of runs rest on them."""
-    if (links := connection.run("count_links")[0][0]) > 0:
+    if (links := connection.run("count_log")[0][2]) > 0:
         raise BrokenHeadError(links, "it is not there")
     tip = tip_of(empty_head(identity))
     while page := connection.run("events_page", after=tip.events, limit=PAGE_EVENTS):

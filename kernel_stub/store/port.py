@@ -219,13 +219,16 @@ class Log:
         self._database = database
         self._reading = reading
 
+    async def head(self) -> Head:
+        """The signed head, as it was last committed."""
+        return await self._database.read(_head)
+
     async def standing(self) -> tuple[Head, Stray | None]:
         """The signed head, and what stands outside the log that the head speaks of."""
 
         def work(connection: Connection) -> tuple[Head, Stray | None]:
-            if (head := load_head(connection)) is None:
-                raise BrokenHeadError(0, "it is not there")
-            return head, find_stray(connection)
+            head = _head(connection)
+            return head, find_stray(connection, head)
 
         return await self._database.read(work)
 
@@ -273,6 +276,12 @@ class Executors:
     async def remove(self, name: str) -> bool:
         """Forget the entry; False if there was none."""
         return bool(await self._database.write(lambda connection: connection.run("remove_executor", name=name)))
+
+
+def _head(connection: Connection) -> Head:
+    if (head := load_head(connection)) is None:
+        raise BrokenHeadError(0, "it is not there")
+    return head
 
 
 async def _read(database: Database, record: Callable[[rows.Row], T], name: str, /, **values: Any) -> list[T]:
