@@ -147,13 +147,14 @@ class InvalidSpecError(KernelError):
 
 
 class StepFailedError(KernelError):
-    """An attempt at a step failed; `final` when no further attempt can help."""
+    """An attempt at a step failed; `final` when no further attempt can help, `unanswered` when its time ran out."""
 
     code = "STEP_FAILED"
 
-    def __init__(self, sentence: str, *, final: bool = False) -> None:
+    def __init__(self, sentence: str, *, final: bool = False, unanswered: bool = False) -> None:
         super().__init__(sentence)
         self.final = final
+        self.unanswered = unanswered
 
 
 class StoreError(KernelError):

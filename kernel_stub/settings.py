@@ -30,6 +30,11 @@ class KernelSettings:
     poll_ms: int = 250
     #: How many steps a worker keeps in flight.
     concurrency: int = 8
+    #: How many of these one executor may have, so that the others have a place too; None for all but one.
+    steps_per_executor: int | None = None
+    #: How many calls in a row an executor may leave without an answer. Then, as before it was heard at all, it is given
+    #: one step at a time, beside the places of the others, until it answers.
+    silent_after: int = 3
     #: How many crashes of ours one attempt survives before the step is dead-lettered.
     max_recoveries: int = 10
     #: How long an executor's address, and its answers to `/health` and `/capabilities`, stand for the next step.
@@ -46,6 +51,11 @@ class KernelSettings:
 
     #: Node ids whose signatures in the log count beside the node's own.
     trusted_keys: tuple[str, ...] = ()
+
+    @property
+    def most_of_one_executor(self) -> int:
+        """Steps of one executor that a worker keeps in flight."""
+        return max(1, self.concurrency - 1) if self.steps_per_executor is None else self.steps_per_executor
 
     @property
     def store_path(self) -> Path:

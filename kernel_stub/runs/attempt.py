@@ -45,14 +45,15 @@ from kernel_stub.rules.result import step_result
 from kernel_stub.rules.states import EndingState, StepState
 from kernel_stub.rules.task import Claim, Command, Create, Propose, decide_all, fold, life_of_a_verdict
 from kernel_stub.runs import calls
+from kernel_stub.runs.answering import Answering
 from kernel_stub.runs.probing import Remembered
 from kernel_stub.settings import KernelSettings
 from kernel_stub.store.port import Queue
 
 _log: Final = logging.getLogger("kernel_stub.runs")
 
-#: Runs whose verifiers stay known.
-_KNOWN_RUNS: Final = 64
+#: Runs whose verifiers stay known: each may have ten thousand agents, and one verifier for each of them.
+_KNOWN_RUNS: Final = 8
 
 
 def no_failpoint(_: str) -> None:
@@ -67,14 +68,6 @@ class _Held:
     step: Step
     lease_id: str
     client: ExecutorClient
-
-
-@dataclass(frozen=True, slots=True)
-class _Judged:
-    """A verdict, and whether another executor than the proposer gave it."""
-
-    verdict: dict[str, Json]
-    by_another: bool
 
 
 class Attempts:
@@ -101,6 +94,8 @@ class Attempts:
         self._connected = Remembered[ExecutorClient](settings.probe_ttl_ms, clock)
         self._probed = Remembered[Capabilities](settings.probe_ttl_ms, clock)
         self._verifiers: dict[str, dict[str, str]] = {}
+        #: The executors that answer, as far as these attempts have heard.
+        self.answering = Answering(silent_after=settings.silent_after)
 
     async def run(self, claimed: StepState) -> bool:
         """Take the step from where its attempt stands to its settlement, or to the failure of this attempt.
@@ -116,6 +111,8 @@ class Attempts:
             _log.exception("store failed in an attempt at step %s", step.step_id)
             return False
         except StepFailedError as failed:
+            if failed.unanswered:
+                self.answering.was_silent(step.executor)
             return await self._fail(step, failed.sentence, final=failed.final)
         except (ExecutorNotFoundError, InvalidEventError) as error:
             return await self._fail(step, error.sentence, final=False)
@@ -156,6 +153,7 @@ class Attempts:
         """T2: create and claim the task, and commit the request."""
         step = held.step
         capabilities = await self._capabilities(held.client)
+        self.answering.is_there(step.executor)
         if step.profile not in capabilities.profiles:
             raise StepFailedError(f"profile '{step.profile}' not supported by executor '{step.executor}'")
         now_ms = self._clock()
@@ -174,7 +172,13 @@ class Attempts:
         """Have the step done; T3: propose the candidate, and commit the request to verify it."""
         body = attempt.execute_body or b""
         self._failpoint("execute:before")
-        answer = await calls.execute(held.client, body, new_work=attempt.new_work)
+        try:
+            answer = await calls.execute(held.client, body, new_work=attempt.new_work)
+        except StepFailedError as failed:
+            if not failed.unanswered:
+                self.answering.answered(held.step.executor)
+            raise
+        self.answering.answered(held.step.executor)
         self._failpoint("execute:after")
         contract = orjson.loads(body)["task_contract"]
         if found := proposal_breaches(answer, contract):
@@ -218,22 +222,27 @@ class Attempts:
         binding = view(request["policy"], PolicyBinding)
         client = await self._verifying_client(held)
         self._failpoint("verify:before")
-        verdict = await calls.verify(client, body, candidate, binding.policy_hash)
+        judged = await calls.verify(client, body, candidate, binding.policy_hash)
         self._failpoint("verify:after")
         refusals = verdict_breaches(
-            verdict, binding=binding, output_schema=request["output_schema"], output=candidate["output"]
+            judged.verdict, binding=binding, output_schema=request["output_schema"], output=candidate["output"]
         )
         if refusals:
             raise StepFailedError(f"invalid event: {refusals[0]}")
         now_ms, salt = self._clock(), str(uuid.uuid4())
-        judged = _Judged(verdict, by_another=client is not held.client)
-        await self._settle_by(
-            "T4", held.step.step_id, lambda state: self._settled(state, held.lease_id, judged, salt, now_ms)
-        )
+        # Of its own verdict an executor knows; what was not judged was turned down by nobody.
+        by_another = judged.answered and client.base_url != held.client.base_url
 
-    def _settled(self, state: EndingState, lease_id: str, judged: _Judged, salt: str, now_ms: int) -> Change:
+        def think(state: EndingState) -> Change:
+            return self._settled(state, held.lease_id, judged.verdict, salt, now_ms, by_another=by_another)
+
+        await self._settle_by("T4", held.step.step_id, think)
+
+    def _settled(
+        self, state: EndingState, lease_id: str, verdict: dict[str, Json], salt: str, now_ms: int, *, by_another: bool
+    ) -> Change:
         attempt = run_rules.fence(state, lease_id)
-        candidate, verdict = attempt.candidate or {}, judged.verdict
+        candidate = attempt.candidate or {}
         status = derived_status(view(verdict, VerifyAnswer))
         task = fold(state.task_events)
         commands = life_of_a_verdict(
@@ -255,7 +264,7 @@ class Attempts:
             final=False,
             now_ms=now_ms,
             task_events=drafts,
-            turned_down=judged.by_another,
+            turned_down=by_another,
         )
 
     async def _fail(self, step: Step, error: str, *, final: bool) -> bool:

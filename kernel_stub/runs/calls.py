@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final
 
@@ -28,6 +29,14 @@ _KERNELS_PHRASES: Final[Mapping[int, str]] = {
 _NEW_WORK: Final = {"executor-new-work": "true"}
 
 
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A verdict, and whether an executor gave it."""
+
+    verdict: dict[str, Json]
+    answered: bool
+
+
 async def probe(client: ExecutorClient) -> Capabilities:
     """Health and capabilities.
 
@@ -37,11 +46,11 @@ async def probe(client: ExecutorClient) -> Capabilities:
     try:
         await client.health()
     except ClientError as error:
-        raise StepFailedError(_sentence("/health", client, error, keep_body=False)) from None
+        raise _failed("/health", client, error, keep_body=False) from None
     try:
         capabilities = await client.capabilities()
     except ClientError as error:
-        raise StepFailedError(_sentence("/capabilities", client, error, keep_body=False)) from None
+        raise _failed("/capabilities", client, error, keep_body=False) from None
     # Every verdict and every reputation is kept under these two.
     for name in ("provider_family", "model_id"):
         if not getattr(capabilities, name).strip():
@@ -58,19 +67,19 @@ async def execute(client: ExecutorClient, body: bytes, *, new_work: bool = False
     try:
         return await client.execute(body, headers=_NEW_WORK if new_work else None)
     except ClientError as error:
-        raise StepFailedError(_sentence("/execute", client, error), final=not error.retryable) from None
+        raise _failed("/execute", client, error, final=not error.retryable) from None
 
 
-async def verify(client: ExecutorClient, body: bytes, candidate: dict[str, Json], policy_hash: str) -> dict[str, Json]:
+async def verify(client: ExecutorClient, body: bytes, candidate: dict[str, Json], policy_hash: str) -> Judged:
     """The answer to `/verify`; where the call fails, the kernel's own: nothing was judged, and why.
 
     `candidate` holds the family and model of its proposer, who is named as the author of such a verdict.
     """
     try:
-        return await client.verify(body)
+        return Judged(await client.verify(body), answered=True)
     except ClientError as error:
-        timed_out = isinstance(error, ExecutorUnreachableError) and error.timed_out
-    return verdict_answer(
+        timed_out = _timed_out(error)
+    verdict = verdict_answer(
         status="inconclusive",
         score=0.0,
         reason_codes=[ReasonCode.EVIDENCE_TIMEOUT if timed_out else ReasonCode.EVIDENCE_UNREACHABLE],
@@ -80,6 +89,18 @@ async def verify(client: ExecutorClient, body: bytes, candidate: dict[str, Json]
         provider_family=candidate["provider_family"],
         model_id=candidate["model_id"],
     )
+    return Judged(verdict, answered=False)
+
+
+def _timed_out(error: ClientError) -> bool:
+    return isinstance(error, ExecutorUnreachableError) and error.timed_out
+
+
+def _failed(
+    path: str, client: ExecutorClient, error: ClientError, *, final: bool = False, keep_body: bool = True
+) -> StepFailedError:
+    sentence = _sentence(path, client, error, keep_body=keep_body)
+    return StepFailedError(sentence, final=final, unanswered=_timed_out(error))
 
 
 def _sentence(path: str, client: ExecutorClient, error: ClientError, *, keep_body: bool = True) -> str:

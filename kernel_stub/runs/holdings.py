@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -13,6 +14,7 @@ import anyio
 from kernel_stub.errors import StoreError
 from kernel_stub.rules.records import Step
 from kernel_stub.rules.states import StepState
+from kernel_stub.runs.answering import PROBES
 from kernel_stub.settings import KernelSettings
 from kernel_stub.store.claims import ClaimOrder
 from kernel_stub.store.port import Queue
@@ -59,16 +61,27 @@ class Holdings:
         self._failpoint = failpoint
         self._held: dict[str, Holding] = {}
 
-    async def claim(self, limit: int) -> list[StepState]:
-        """T1: up to `limit` steps; none if the store fails, which is logged."""
-        self._failpoint("T1:before")
+    async def claim(self, answering: frozenset[str]) -> list[StepState]:
+        """T1: as many steps as there are places; none if the store fails, which is logged.
+
+        Steps in flight at executors that do not answer take no place of the others.
+        """
+        in_flight = Counter(held.step.executor for held in self._held.values() if held.hand_back_at_s is None)
+        answered = sum(count for executor, count in in_flight.items() if executor in answering)
         order = ClaimOrder(
             owner=self._owner,
             holder=self._holder,
-            limit=limit,
+            places=self._settings.concurrency - answered,
+            probes=PROBES - (in_flight.total() - answered),
             now_ms=self._clock(),
             max_recoveries=self._settings.max_recoveries,
+            per_executor=self._settings.most_of_one_executor,
+            in_flight=in_flight,
+            answering=answering,
         )
+        if order.places <= 0 and order.probes <= 0:
+            return []
+        self._failpoint("T1:before")
         try:
             claimed = await self._queue.claim(order)
         except Exception:  # noqa: BLE001 - a store that fails must not end the worker, nor the API beside it

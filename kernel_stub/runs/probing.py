@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 import anyio
 
 T = TypeVar("T")
+
+#: Things remembered at once: a run may name ten thousand executors that are not there.
+MAX_KEYS: Final = 1_024
 
 
 @dataclass(slots=True)
@@ -33,6 +36,9 @@ class Remembered(Generic[T]):
         """What is known of `key`; asked by one step at a time."""
         if (known := self._known.get(key)) is None:
             known = self._known[key] = _Known()
+            if len(self._known) > MAX_KEYS:
+                # Whoever waits for an answer holds what waits for it; the next one asks again.
+                del self._known[next(iter(self._known))]
         if (answer := self._standing(known)) is not None:
             return answer
         failures = known.failures

@@ -61,6 +61,7 @@ class Worker:
                 async with anyio.create_task_group() as helpers:
                     helpers.start_soon(holdings.keep)
                     helpers.start_soon(self._listen)
+                    helpers.start_soon(self._listen_for_answers)
                     async with anyio.create_task_group() as steps:
                         await self._claim_until_stopped(steps, holdings, once=once)
                         await self._drain(steps)
@@ -72,14 +73,16 @@ class Worker:
     async def _claim_until_stopped(self, steps: TaskGroup, holdings: Holdings, *, once: bool) -> None:
         while not self._stopping:
             self._stir = anyio.Event()
-            free = self._settings.concurrency - self._in_flight
-            claimed = await holdings.claim(free) if free > 0 else []
+            # Asked before the claim: a step that ends meanwhile may leave the place that another one waits for.
+            idle = not self._in_flight
+            claimed = await holdings.claim(self._attempts.answering.names)
             for state in claimed:
                 self._in_flight += 1
-                steps.start_soon(self._attempt, state, holdings)
-            if once and not claimed and not self._in_flight:
+                holdings.hold(holding := Holding(state.step, anyio.CancelScope()))
+                steps.start_soon(self._attempt, state, holdings, holding)
+            if once and not claimed and idle:
                 return
-            # Fewer than asked for: nothing more is due. As many: only a step that ends makes room.
+            # Fewer than there are places: nothing more is due. As many: only a step that ends makes room.
             await self._wait_for_work()
 
     async def _wait_for_work(self) -> None:
@@ -93,6 +96,12 @@ class Worker:
             await self._queue.changed.wait()
             self._stir.set()
 
+    async def _listen_for_answers(self) -> None:
+        """Pass on that an executor answers which did not: it may have more steps."""
+        while True:
+            await self._attempts.answering.changed.wait()
+            self._stir.set()
+
     async def _drain(self, steps: TaskGroup) -> None:
         with anyio.move_on_after(self._settings.drain_s):
             while self._in_flight:
@@ -100,11 +109,11 @@ class Worker:
                 await self._stir.wait()
         steps.cancel_scope.cancel()
 
-    async def _attempt(self, claimed: StepState, holdings: Holdings) -> None:
-        with anyio.CancelScope() as scope:
-            holdings.hold(holding := Holding(claimed.step, scope))
+    async def _attempt(self, claimed: StepState, holdings: Holdings, holding: Holding) -> None:
+        settled = False
+        with holding.scope:
             settled = await self._attempts.run(claimed)
-        if scope.cancelled_caught:
+        if holding.scope.cancelled_caught:
             # Let go: taken over by another worker, or its run is being cancelled.
             settled = await self._attempts.abandon(claimed.step)
         # Not in a `finally`: what a stop cuts short stays held, and is handed back.

@@ -16,8 +16,8 @@ from kernel_stub.store.rows import Row
 T = TypeVar("T")
 
 
-class Connection(Protocol):
-    """Runs named statements within the transaction that is open on it."""
+class Transaction(Protocol):
+    """Runs named statements, which count all together or not at all."""
 
     def run(self, name: str, /, **values: Any) -> list[Row]: ...
 
@@ -36,7 +36,7 @@ class Database(Protocol):
         """Tell everybody who waits for work that a step became due, or that a run is to stop."""
         ...
 
-    async def write(self, work: Callable[[Connection], T]) -> T:
+    async def write(self, work: Callable[[Transaction], T]) -> T:
         """Run `work` in a transaction and return its result once it is durable; it may run twice.
 
         Raises:
@@ -44,7 +44,7 @@ class Database(Protocol):
         """
         ...
 
-    async def read(self, work: Callable[[Connection], T]) -> T:
+    async def read(self, work: Callable[[Transaction], T]) -> T:
         """Run `work` on the rows of one moment."""
         ...
 
@@ -52,7 +52,7 @@ class Database(Protocol):
         """An id under which steps may be held: alive until the block or the process ends, and not a moment longer."""
         ...
 
-    def is_alive(self, connection: Connection, holder: str) -> bool:
+    def is_alive(self, transaction: Transaction, holder: str) -> bool:
         """Whether this holder is alive, asked of the system; clocks and silence do not matter."""
         ...
 

@@ -17,7 +17,7 @@ from kernel_stub.log.head import Head, empty_head
 from kernel_stub.log.identity import Identity
 from kernel_stub.log.pages import PAGE_EVENTS
 from kernel_stub.rules.records import EventDraft, RunEvent
-from kernel_stub.store.database import Connection
+from kernel_stub.store.database import Transaction
 from kernel_stub.store.rows import Row
 
 #: In the order in which they are counted.
@@ -46,7 +46,7 @@ class Logbook:
         self._grown: _Grown | None = None
 
     def append(
-        self, connection: Connection, identity: Identity, drafts: Sequence[EventDraft], told: Sequence[RunEvent]
+        self, transaction: Transaction, identity: Identity, drafts: Sequence[EventDraft], told: Sequence[RunEvent]
     ) -> None:
         """Number, sign, chain and insert the events of one change.
 
@@ -55,18 +55,18 @@ class Logbook:
         """
         if not (drafts or told):
             return
-        before, tip = (self._grown.before, self._grown.tip) if self._grown else _locked(connection)
+        before, tip = (self._grown.before, self._grown.tip) if self._grown else _locked(transaction)
         growth = grown(tip, identity, drafts, told)
-        connection.run_each("append_event", map(asdict, growth.events))
-        connection.run_each("append_run_event", map(asdict, growth.run_events))
-        connection.run_each("append_link", map(asdict, growth.links))
+        transaction.run_each("append_event", map(asdict, growth.events))
+        transaction.run_each("append_run_event", map(asdict, growth.run_events))
+        transaction.run_each("append_link", map(asdict, growth.links))
         self._grown = _Grown(identity, before, growth.tip)
 
-    def seal(self, connection: Connection) -> None:
+    def seal(self, transaction: Transaction) -> None:
         """Sign the head of what this transaction has appended; called just before it is committed."""
         if self._grown is not None:
             identity, before, tip = self._grown
-            _put_head(connection, head_of(tip, identity, adopted=before.adopted))
+            _put_head(transaction, head_of(tip, identity, adopted=before.adopted))
         self.forget()
 
     def forget(self) -> None:
@@ -74,24 +74,24 @@ class Logbook:
         self._grown = None
 
 
-def signer_of(connection: Connection) -> str | None:
+def signer_of(transaction: Transaction) -> str | None:
     """The key that signed this log; None while the log is empty."""
-    if (head := load_head(connection)) is not None:
+    if (head := load_head(transaction)) is not None:
         return head.node_id if head.entries else None
-    first = connection.run("first_event")
+    first = transaction.run("first_event")
     try:
         return str(orjson.loads(first[0][0])["author_node_id"]) if first else None
     except (ValueError, LookupError, TypeError):
         raise BrokenLogError(1, "unreadable", "it does not have the shape of an event") from None
 
 
-def has_head(connection: Connection, identity: Identity) -> bool:
+def has_head(transaction: Transaction, identity: Identity) -> bool:
     """Whether the log has a head of this node's; one of another node counts only while the log is empty.
 
     Raises:
         ForeignSeedError: another node signed the log.
     """
-    head = load_head(connection)
+    head = load_head(transaction)
     if head is None or head.node_id == identity.node_id:
         return head is not None
     if head.entries:
@@ -99,34 +99,34 @@ def has_head(connection: Connection, identity: Identity) -> bool:
     return False
 
 
-def begin_log(connection: Connection, identity: Identity) -> None:
+def begin_log(transaction: Transaction, identity: Identity) -> None:
     """Give the log its first head; entries of an older release are chained as they stand."""
-    if not has_head(connection, identity):
-        _put_head(connection, _adopted(connection, identity))
+    if not has_head(transaction, identity):
+        _put_head(transaction, _adopted(transaction, identity))
 
 
-def load_head(connection: Connection) -> Head | None:
+def load_head(transaction: Transaction) -> Head | None:
     """The head as it was last committed; None for a log of an older release."""
-    found = connection.run("load_head")
+    found = transaction.run("load_head")
     return Head(*found[0]) if found else None
 
 
-def find_stray(connection: Connection, head: Head) -> Stray | None:
+def find_stray(transaction: Transaction, head: Head) -> Stray | None:
     """What stands outside the log that its head speaks of; both are read in one transaction.
 
     Counting tells whether there is anything; only then is it looked for, which takes as long as the log is.
     """
-    (counts,) = connection.run("count_log")
+    (counts,) = transaction.run("count_log")
     spoken_of = (head.events, head.run_events, head.entries)
     for (source, statement), there, told in zip(_STRAYS.items(), counts, spoken_of, strict=True):
-        if there > told and (number := connection.run(statement)[0][0]) is not None:
+        if there > told and (number := transaction.run(statement)[0][0]) is not None:
             return Stray(source, number)
     return None
 
 
-def load_entries(connection: Connection, after: int, limit: int) -> list[Entry]:
+def load_entries(transaction: Transaction, after: int, limit: int) -> list[Entry]:
     """Entries behind this place of the sequence."""
-    return [_entry(row) for row in connection.run("entries_page", after=after, limit=limit)]
+    return [_entry(row) for row in transaction.run("entries_page", after=after, limit=limit)]
 
 
 def _entry(row: Row) -> Entry:
@@ -136,32 +136,32 @@ def _entry(row: Row) -> Entry:
     return Entry(entry, "run event", run_event, None if of_run[0] is None else RunRow(*of_run), link)
 
 
-def _locked(connection: Connection) -> tuple[Head, Tip]:
+def _locked(transaction: Transaction) -> tuple[Head, Tip]:
     """Where the log stands. Locked first and counted second: whoever else appends waits for this transaction."""
-    (row,) = connection.run("lock_head")
+    (row,) = transaction.run("lock_head")
     head = Head(*row)
     return head, tip_of(head)
 
 
-def _put_head(connection: Connection, head: Head) -> None:
-    connection.run("put_head", **asdict(head))
+def _put_head(transaction: Transaction, head: Head) -> None:
+    transaction.run("put_head", **asdict(head))
 
 
-def _adopted(connection: Connection, identity: Identity) -> Head:
+def _adopted(transaction: Transaction, identity: Identity) -> Head:
     """Chain what an older release left: the events of tasks first, because those of runs rest on them."""
-    if (links := connection.run("count_log")[0][2]) > 0:
+    if (links := transaction.run("count_log")[0][2]) > 0:
         raise BrokenHeadError(links, "it is not there")
     tip = tip_of(empty_head(identity))
-    while page := connection.run("events_page", after=tip.events, limit=PAGE_EVENTS):
+    while page := transaction.run("events_page", after=tip.events, limit=PAGE_EVENTS):
         for seq, body in page:
             tip = Tip(seq, 0, tip.entries + 1, linked(tip.link, "event", body))
-            connection.run("append_link", entry=tip.entries, event=seq, run_event=None, link=tip.link)
-    while page := connection.run("run_events_page", after=tip.run_events, limit=PAGE_EVENTS):
+            transaction.run("append_link", entry=tip.entries, event=seq, run_event=None, link=tip.link)
+    while page := transaction.run("run_events_page", after=tip.run_events, limit=PAGE_EVENTS):
         for number, run_id, event_type, payload, created_at, spec in page:
             subject = None if spec is None else output_digest(orjson.loads(spec))
             bare = RunRow(number, run_id, event_type, payload, created_at, subject, "")
             row, link = sealed(identity, bare, entry=tip.entries + 1, after=tip.link)
-            connection.run("sign_run_event", number=number, subject=subject, signature_hex=row.signature_hex)
+            transaction.run("sign_run_event", number=number, subject=subject, signature_hex=row.signature_hex)
             tip = replace(tip, run_events=number, entries=tip.entries + 1, link=link)
-            connection.run("append_link", entry=tip.entries, event=None, run_event=number, link=link)
+            transaction.run("append_link", entry=tip.entries, event=None, run_event=number, link=link)
     return head_of(tip, identity, adopted=tip.entries)

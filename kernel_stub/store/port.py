@@ -21,7 +21,7 @@ from kernel_stub.rules.records import Change, ExecutorEntry, Run, RunEvent, RunS
 from kernel_stub.rules.states import EndingState, RunState, StepState
 from kernel_stub.store import rows
 from kernel_stub.store.claims import Claim, ClaimOrder
-from kernel_stub.store.database import Connection, Database
+from kernel_stub.store.database import Database, Transaction
 from kernel_stub.store.logbook import Logbook, find_stray, load_entries, load_head
 from kernel_stub.store.session import BodyCache, Session
 
@@ -74,7 +74,7 @@ class Runs:
     """Runs with their steps and their local events."""
 
     def __init__(
-        self, database: Database, session: Callable[[Connection], Session], reading: Callable[[Connection], Session]
+        self, database: Database, session: Callable[[Transaction], Session], reading: Callable[[Transaction], Session]
     ) -> None:
         self._database = database
         self._session = session
@@ -87,8 +87,8 @@ class Runs:
             TaskIdTakenError: a task of the new run would have the id of another one's.
         """
 
-        def work(connection: Connection) -> Change:
-            session = self._session(connection)
+        def work(transaction: Transaction) -> Change:
+            session = self._session(transaction)
             state = session.run_state(run_id)
             change = think(state)
             session.take_back(run_id)
@@ -100,17 +100,17 @@ class Runs:
     async def find(self, run_id: str) -> Run | None:
         """The run, if there is one of this id."""
 
-        def work(connection: Connection) -> Run | None:
-            return self._reading(connection).run(run_id)
+        def work(transaction: Transaction) -> Run | None:
+            return self._reading(transaction).run(run_id)
 
         return await self._database.read(work)
 
     async def newest(self, *, limit: int) -> list[Run]:
         """The newest runs first."""
 
-        def work(connection: Connection) -> list[Run]:
-            session = self._reading(connection)
-            found = [session.run(run_id) for run_id, *_ in connection.run("newest_runs", limit=limit)]
+        def work(transaction: Transaction) -> list[Run]:
+            session = self._reading(transaction)
+            found = [session.run(run_id) for run_id, *_ in transaction.run("newest_runs", limit=limit)]
             return [run for run in found if run is not None]
 
         return await self._database.read(work)
@@ -137,7 +137,9 @@ class Runs:
 class Queue:
     """The steps that are due, and those that workers hold."""
 
-    def __init__(self, database: Database, session: Callable[[Connection], Session], new_id: Callable[[], str]) -> None:
+    def __init__(
+        self, database: Database, session: Callable[[Transaction], Session], new_id: Callable[[], str]
+    ) -> None:
         self._database = database
         self._session = session
         self._new_id = new_id
@@ -154,9 +156,9 @@ class Queue:
     async def claim(self, order: ClaimOrder) -> list[StepState]:
         """Lease due steps, and resume those whose worker is dead or has handed them back."""
 
-        def work(connection: Connection) -> list[StepState]:
-            is_alive = partial(self._database.is_alive, connection)
-            claim = Claim(self._session(connection), connection, order, new_id=self._new_id, is_alive=is_alive)
+        def work(transaction: Transaction) -> list[StepState]:
+            is_alive = partial(self._database.is_alive, transaction)
+            claim = Claim(self._session(transaction), transaction, order, new_id=self._new_id, is_alive=is_alive)
             return claim.held()
 
         return await self._database.write(work)
@@ -168,8 +170,8 @@ class Queue:
             StepNotFoundError: no step has this id.
         """
 
-        def work(connection: Connection) -> Change:
-            session = self._session(connection)
+        def work(transaction: Transaction) -> Change:
+            session = self._session(transaction)
             state = session.step_state(step_id)
             change = think(state)
             session.save(state.run, change)
@@ -184,8 +186,8 @@ class Queue:
             StepNotFoundError: no step has this id.
         """
 
-        def work(connection: Connection) -> Change:
-            session = self._session(connection)
+        def work(transaction: Transaction) -> Change:
+            session = self._session(transaction)
             state = session.ending_state(step_id)
             change = think(state)
             session.save(state.run, change)
@@ -204,9 +206,9 @@ class Queue:
     async def release(self, leases: Mapping[str, str]) -> None:
         """Hand steps back whose work has not ended: the next claim resumes them at once."""
 
-        def work(connection: Connection) -> None:
+        def work(transaction: Transaction) -> None:
             for step_id, lease_id in leases.items():
-                connection.run("release", step_id=step_id, lease_id=lease_id)
+                transaction.run("release", step_id=step_id, lease_id=lease_id)
 
         await self._database.write(work)
         self._database.wake()
@@ -215,7 +217,7 @@ class Queue:
 class Log:
     """The signed events of tasks and runs, and the tables that must say what they say."""
 
-    def __init__(self, database: Database, reading: Callable[[Connection], Session]) -> None:
+    def __init__(self, database: Database, reading: Callable[[Transaction], Session]) -> None:
         self._database = database
         self._reading = reading
 
@@ -226,15 +228,15 @@ class Log:
     async def standing(self) -> tuple[Head, Stray | None]:
         """The signed head, and what stands outside the log that the head speaks of."""
 
-        def work(connection: Connection) -> tuple[Head, Stray | None]:
-            head = _head(connection)
-            return head, find_stray(connection, head)
+        def work(transaction: Transaction) -> tuple[Head, Stray | None]:
+            head = _head(transaction)
+            return head, find_stray(transaction, head)
 
         return await self._database.read(work)
 
     async def entries(self, after: int, limit: int) -> list[Entry]:
         """Entries behind this place of the sequence, in order."""
-        return await self._database.read(lambda connection: load_entries(connection, after, limit))
+        return await self._database.read(lambda transaction: load_entries(transaction, after, limit))
 
     async def run_ids(self, *, after: str, limit: int) -> list[str]:
         """The ids of the runs, in order."""
@@ -243,12 +245,12 @@ class Log:
     async def history(self, run_id: str) -> StoredRun:
         """What is kept of one run, with all its events."""
 
-        def work(connection: Connection) -> StoredRun:
-            if (run := self._reading(connection).run(run_id)) is None:
+        def work(transaction: Transaction) -> StoredRun:
+            if (run := self._reading(transaction).run(run_id)) is None:
                 raise RunNotFoundError(run_id)
             with rows.readable():
-                steps = tuple(rows.step_from(row) for row in connection.run("load_steps", run_id=run_id))
-                events = [rows.run_event_from(row) for row in connection.run("run_history", run_id=run_id)]
+                steps = tuple(rows.step_from(row) for row in transaction.run("load_steps", run_id=run_id))
+                events = [rows.run_event_from(row) for row in transaction.run("run_history", run_id=run_id)]
             return StoredRun(run, steps, events)
 
         return await self._database.read(work)
@@ -271,15 +273,15 @@ class Executors:
     async def put(self, entry: ExecutorEntry) -> None:
         """Add the entry, or replace the one of its name."""
         values = rows.executor_values(entry)
-        await self._database.write(lambda connection: connection.run("put_executor", **values))
+        await self._database.write(lambda transaction: transaction.run("put_executor", **values))
 
     async def remove(self, name: str) -> bool:
         """Forget the entry; False if there was none."""
-        return bool(await self._database.write(lambda connection: connection.run("remove_executor", name=name)))
+        return bool(await self._database.write(lambda transaction: transaction.run("remove_executor", name=name)))
 
 
-def _head(connection: Connection) -> Head:
-    if (head := load_head(connection)) is None:
+def _head(transaction: Transaction) -> Head:
+    if (head := load_head(transaction)) is None:
         raise BrokenHeadError(0, "it is not there")
     return head
 
@@ -287,8 +289,8 @@ def _head(connection: Connection) -> Head:
 async def _read(database: Database, record: Callable[[rows.Row], T], name: str, /, **values: Any) -> list[T]:
     """The records that a statement reads."""
 
-    def work(connection: Connection) -> list[T]:
-        found = connection.run(name, **values)
+    def work(transaction: Transaction) -> list[T]:
+        found = transaction.run(name, **values)
         with rows.readable():
             return [record(row) for row in found]
 

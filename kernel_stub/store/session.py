@@ -14,7 +14,7 @@ from kernel_stub.log.identity import Identity
 from kernel_stub.rules.records import TERMINAL_STEP, Attempt, Change, Run, Step
 from kernel_stub.rules.states import EndingState, RunState, StepState
 from kernel_stub.store import rows
-from kernel_stub.store.database import Connection
+from kernel_stub.store.database import Transaction
 from kernel_stub.store.logbook import Logbook
 
 _log: Final = logging.getLogger("kernel_stub.store")
@@ -32,13 +32,13 @@ class BodyCache:
         #: Bytes of JSON behind what is kept.
         self.size_bytes = 0
 
-    def get(self, connection: Connection, run_id: str, revision: int) -> rows.Bodies:
+    def get(self, transaction: Transaction, run_id: str, revision: int) -> rows.Bodies:
         """The bodies of this revision. The decoded values are shared: nobody may change them."""
         key = (run_id, revision)
         if (known := self._bodies.get(key)) is not None:
             self._bodies.move_to_end(key)
             return known[0]
-        row = next(iter(connection.run("load_bodies", run_id=run_id)), None)
+        row = next(iter(transaction.run("load_bodies", run_id=run_id)), None)
         if row is None:
             raise ValueError(f"run {run_id} has no bodies")
         bodies, size_bytes = rows.bodies_from(row), sum(map(len, row))
@@ -56,14 +56,14 @@ class BodyCache:
 
 
 class Session:
-    """Loads and saves within the transaction that is open on `connection`.
+    """Loads and saves within the transaction that is `transaction`.
 
     Whatever is counted is counted behind the lock on its run, and locks are taken in the order run, step, log.
     """
 
-    def __init__(self, connection: Connection, bodies: BodyCache, logbook: Logbook, identity: Identity) -> None:
-        self._run = connection.run
-        self._connection = connection
+    def __init__(self, transaction: Transaction, bodies: BodyCache, logbook: Logbook, identity: Identity) -> None:
+        self._run = transaction.run
+        self._transaction = transaction
         self._bodies = bodies
         self._logbook = logbook
         self._identity = identity
@@ -113,7 +113,7 @@ class Session:
             self._add_step(step) if before is None else self._run("update_step", **rows.step_values(step))
         for attempt in change.attempts:
             self._run("put_attempt", **rows.attempt_values(attempt))
-        self._logbook.append(self._connection, self._identity, change.task_events, change.run_events)
+        self._logbook.append(self._transaction, self._identity, change.task_events, change.run_events)
 
     def set_aside(self, step_id: str, reason: str, now_ms: int) -> None:
         """Keep the run of this step from being claimed: it cannot be read."""
@@ -141,7 +141,7 @@ class Session:
         return RunState(run, steps, rounds)
 
     def _run_from(self, row: rows.Row) -> Run:
-        return rows.run_from(row, self._bodies.get(self._connection, row[0], row[-1]))
+        return rows.run_from(row, self._bodies.get(self._transaction, row[0], row[-1]))
 
     def _task_events(self, step: Step) -> tuple[Json, ...]:
         if step.task_id is None:

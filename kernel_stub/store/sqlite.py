@@ -16,7 +16,7 @@ from executor_sdk.sqlite import connection, owners
 from executor_sdk.sqlite.statements import load_sql
 from executor_sdk.sqlite.writer import Writer
 from kernel_stub.errors import StoreError, StoreSaturatedError
-from kernel_stub.store.database import Connection
+from kernel_stub.store.database import Transaction
 
 T = TypeVar("T")
 
@@ -31,7 +31,7 @@ class SqliteDatabase:
     """
 
     def __init__(
-        self, path: Path, *, before_commit: Callable[[Connection], None], on_rollback: Callable[[], None]
+        self, path: Path, *, before_commit: Callable[[Transaction], None], on_rollback: Callable[[], None]
     ) -> None:
         self._open = partial(connection.open_file, path, SQL, error=StoreError)
         self._owners = path.with_name(f"{path.name}.owners")
@@ -57,13 +57,13 @@ class SqliteDatabase:
         self._changed.set()
         self._changed = anyio.Event()
 
-    async def write(self, work: Callable[[Connection], T]) -> T:
+    async def write(self, work: Callable[[Transaction], T]) -> T:
         return await self.writer.run(work)
 
-    async def read(self, work: Callable[[Connection], T]) -> T:
+    async def read(self, work: Callable[[Transaction], T]) -> T:
         return await to_thread.run_sync(self._read, work, limiter=self._reading)
 
-    def _read(self, work: Callable[[Connection], T]) -> T:
+    def _read(self, work: Callable[[Transaction], T]) -> T:
         if self._closed:
             raise StoreError("the store is closed")
         reader = self._reader = self._reader or self._open()
@@ -84,7 +84,7 @@ class SqliteDatabase:
         with owner:
             yield owner.id
 
-    def is_alive(self, _: Connection, holder: str) -> bool:
+    def is_alive(self, _: Transaction, holder: str) -> bool:
         return owners.is_alive(self._owners, holder)
 
     async def aclose(self) -> None:

@@ -39,9 +39,9 @@ async def open_store(url: str | Path, *, seed_path: Path) -> AsyncIterator[Store
 
     database = await to_thread.run_sync(opened)
     try:
-        identity = await database.read(lambda connection: own_identity(seed_path, signer_of(connection)))
-        if not await database.read(lambda connection: has_head(connection, identity)):
-            await database.write(lambda connection: begin_log(connection, identity))
+        identity = await database.read(lambda transaction: own_identity(seed_path, signer_of(transaction)))
+        if not await database.read(lambda transaction: has_head(transaction, identity)):
+            await database.write(lambda transaction: begin_log(transaction, identity))
         yield Store(database, bodies, logbook, identity)
     finally:
         with anyio.CancelScope(shield=True):

@@ -98,6 +98,22 @@ class Scripted:
         return 200, {**verdict, **orders.get("verdict", {})}
 
 
+class Crowded(Scripted):
+    """Counts how many executions it has at once."""
+
+    at_once = 0
+    most = 0
+
+    async def answer(self, path: str, body: bytes) -> tuple[int, Any]:
+        """As ever, counted."""
+        self.at_once += 1
+        self.most = max(self.most, self.at_once)
+        try:
+            return await super().answer(path, body)
+        finally:
+            self.at_once -= 1
+
+
 def orders_of(request: dict[str, Any]) -> dict[str, Any]:
     """The orders for this attempt; a prompt that is no JSON orders nothing."""
     try:

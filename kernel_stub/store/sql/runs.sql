@@ -56,7 +56,8 @@ ON CONFLICT (run_id) DO NOTHING
 -- hide_steps --
 -- All steps of the run that is set aside with this one.
 UPDATE steps SET ready = 2
-WHERE run_id = (SELECT run_id FROM steps WHERE step_id = :step_id) AND status NOT IN ('SUCCEEDED', 'FAILED', 'CANCELLED')
+WHERE run_id = (SELECT run_id FROM steps WHERE step_id = :step_id)
+  AND (ready = 1 OR status NOT IN ('SUCCEEDED', 'FAILED', 'CANCELLED'))
 
 -- take_back --
 -- A run that was set aside can be read again.

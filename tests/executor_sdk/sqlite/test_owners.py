@@ -70,6 +70,7 @@ def test_the_child_of_a_fork_does_not_keep_its_parent_alive(folder: Path) -> Non
             os.kill(child, signal.SIGKILL)
 
 
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")  # it only closes and exits
 def test_a_child_that_closes_what_it_got_leaves_its_parent_alive(folder: Path) -> None:
     """A fork runs the parent's exits too."""
     with Owner(folder) as owner:

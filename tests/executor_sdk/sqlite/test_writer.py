@@ -369,6 +369,7 @@ async def test_an_idle_writer_holds_nothing_of_its_callers(place: Path) -> None:
             await asyncio.sleep(0.01)
 
 
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")  # that is what is tested
 def test_the_child_of_a_fork_is_told_that_it_has_no_writer(place: Path) -> None:
     """Its copy of the object has no thread, so that a caller would wait without an end."""
     loop = asyncio.new_event_loop()

@@ -145,6 +145,74 @@ async def test_another_executor_may_be_named_to_verify(tmp_path: Path) -> None:
     assert [path for path, _ in own.calls] == ["/verify"]
 
 
+class Heading(Scripted):
+    """Keeps what each call of `/execute` said in `executor-new-work`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.said: list[bytes | None] = []
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["path"] == "/execute":
+            self.said.append(dict(scope["headers"]).get(b"executor-new-work"))
+        await super().__call__(scope, receive, send)
+
+
+class Refusing(Scripted):
+    """Passes nothing, or gives no verdict at all."""
+
+    def __init__(self, answer: int) -> None:
+        super().__init__()
+        self.status = answer
+
+    async def answer(self, path: str, body: bytes) -> tuple[int, Any]:
+        """As ever, but for the verdict."""
+        status, answer = await super().answer(path, body)
+        if path != "/verify":
+            return status, answer
+        return self.status, {**answer, "passed": False, "verification_status": "failed", "reason_codes": [101]}
+
+
+@pytest.mark.parametrize(
+    ("verifier", "status", "said"),
+    [
+        ("verifier", 200, [None, b"true", b"true"]),
+        ("verifier", 500, [None, None, None]),
+        (None, 200, [None, None, None]),
+    ],
+)
+async def test_an_executor_is_asked_for_new_work_once_another_turned_its_work_down(
+    tmp_path: Path, verifier: str | None, status: int, said: list[bytes | None]
+) -> None:
+    """Otherwise it would hand out what it has; its own verdicts it knows, and a failed call is no verdict."""
+    executor = Heading()
+    own = '{"verdict": {"passed": false, "verification_status": "failed", "reason_codes": [101]}}'
+    spec = _spec("p" if verifier else own, verifier=verifier, retry={"max_attempts": 3, "backoff_ms": 1})
+    async with workshop(tmp_path, apps={"scripted": executor, "verifier": Refusing(status)}) as shop:
+        await shop.commands.submit(spec, kickoff=True)
+        async with _working(shop):
+            await shop.ended("r")
+
+    assert executor.said == said
+
+
+async def test_a_resumed_attempt_asks_for_new_work_again(tmp_path: Path) -> None:
+    """What is asked for is committed with the attempt."""
+    executor = Heading()
+    spec = _spec('{"rounds": [{}, {"delay": 60}]}', verifier="verifier", retry={"max_attempts": 2, "backoff_ms": 1})
+    apps = {"scripted": executor, "verifier": Refusing(200)}
+    async with workshop(tmp_path, apps=apps, call_timeout_s=60, drain_s=0.05) as shop:
+        await shop.commands.submit(spec, kickoff=True)
+        async with _working(shop):
+            while len(executor.said) < 2:
+                await anyio.sleep(0.01)
+        executor.seconds = 0
+        async with _working(shop):
+            await shop.ended("r")
+
+    assert executor.said == [None, b"true", b"true"]
+
+
 async def test_a_template_changes_the_contract_of_every_step(tmp_path: Path) -> None:
     """Schema and policy go to the executor; what belongs to the attempt cannot be overridden."""
     executor = Scripted()

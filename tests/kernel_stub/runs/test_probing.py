@@ -8,7 +8,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from kernel_stub.runs.probing import Remembered
+from kernel_stub.runs.probing import MAX_KEYS, Remembered
 
 pytestmark = pytest.mark.anyio
 
@@ -55,3 +55,23 @@ async def test_an_answer_stands_for_its_time_and_no_longer(later_ms: int, answer
     now_ms += later_ms
 
     assert await remembered.get("rt", ask) == answer
+
+
+async def test_what_is_remembered_is_bounded() -> None:
+    """A specification may name executors without an end; the one that was remembered longest is asked again."""
+    remembered = Remembered[str](1_000, lambda: 5)
+    asked: list[str] = []
+
+    def ask(key: str) -> Callable[[], Awaitable[str]]:
+        async def answer() -> str:
+            await anyio.lowlevel.checkpoint()
+            asked.append(key)
+            return key
+
+        return answer
+
+    for n in (*range(MAX_KEYS + 1), MAX_KEYS, 0):
+        await remembered.get(str(n), ask(str(n)))
+
+    assert len(remembered._known) == MAX_KEYS
+    assert asked[-2:] == [str(MAX_KEYS), "0"]

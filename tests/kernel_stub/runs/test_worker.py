@@ -11,27 +11,11 @@ import anyio
 import pytest
 
 from kernel_stub.rules.records import ExecutorEntry, RunStatus
-from tests.kernel_stub.scripted import Scripted
+from tests.kernel_stub.scripted import Crowded, Scripted
 from tests.kernel_stub.store.store_contract import submitted
 from tests.kernel_stub.workshop import Workshop, workshop
 
 pytestmark = pytest.mark.anyio
-
-
-class Crowded(Scripted):
-    """Counts how many executions it has at once."""
-
-    at_once = 0
-    most = 0
-
-    async def answer(self, path: str, body: bytes) -> tuple[int, Any]:
-        """As ever, counted."""
-        self.at_once += 1
-        self.most = max(self.most, self.at_once)
-        try:
-            return await super().answer(path, body)
-        finally:
-            self.at_once -= 1
 
 
 async def test_with_once_a_worker_ends_when_nothing_is_due(tmp_path: Path) -> None:
@@ -53,7 +37,7 @@ async def test_with_once_a_worker_ends_when_nothing_is_due(tmp_path: Path) -> No
 async def test_no_more_steps_are_in_flight_than_asked_for(tmp_path: Path) -> None:
     """And as many as that: a slot that becomes free is filled, not a batch."""
     executor = Crowded(seconds=0.02)
-    async with workshop(tmp_path, apps={"scripted": executor}, concurrency=3) as shop:
+    async with workshop(tmp_path, apps={"scripted": executor}, concurrency=3, steps_per_executor=3) as shop:
         await shop.commands.submit(_spec(10, prompt='{"delay": 1}'), kickoff=True)
         with anyio.fail_after(10):
             await shop.worker().run(once=True)

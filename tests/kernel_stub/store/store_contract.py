@@ -269,7 +269,7 @@ class StoreContract:
             await store.runs.change("r", lambda state: rules.cancel(state, 30))
             assert await store.queue.lost({mine.step.step_id: mine.step.lease_id or ""}) == {mine.step.step_id}
 
-    async def test_an_executor_that_is_full_or_closed_holds_up_no_other(self, place: Any) -> None:
+    async def test_an_executor_that_is_full_or_silent_holds_up_no_other(self, place: Any) -> None:
         """However many steps it has, and however important they are."""
         body = spec(agents=8)
         for n, agent in enumerate(body["agents"]):
@@ -277,8 +277,8 @@ class StoreContract:
         async with self.opened(place) as store:
             await submitted(store, body)
 
-            first = await claimed(store, per_executor=2, in_flight={"x": 1}, closed=frozenset({"z"}))
-            second = await claimed(store, per_executor=2, in_flight={"x": 2, "y": 2}, closed=frozenset({"z"}))
+            first = await claimed(store, per_executor=2, in_flight={"x": 1}, answering=frozenset("xy"))
+            second = await claimed(store, per_executor=2, in_flight={"x": 2, "y": 2}, answering=frozenset("xy"))
             rest = await claimed(store, per_executor=3, limit=3)
 
         assert [state.step.agent_id for state in first] == ["a0", "a1", "a4"]

@@ -20,9 +20,8 @@ from kernel_stub.errors import InvalidEventError, StoreError
 from kernel_stub.rules import run as rules
 from kernel_stub.rules.records import Change, EventDraft, Step
 from kernel_stub.store.port import Store
-from kernel_stub.store.session import BodyCache
 from kernel_stub.store.sqlite import SQL, SqliteDatabase
-from kernel_stub.store.url import open_store, sqlite_path
+from kernel_stub.store.url import open_store
 from tests.kernel_stub.store.store_contract import (
     DEAD,
     StoreContract,
@@ -317,36 +316,6 @@ anyio.run(main)
     assert done.returncode == 0
 
 
-@pytest.mark.parametrize(
-    ("url", "path"),
-    [
-        ("sqlite:///kernel.sqlite3", "kernel.sqlite3"),
-        ("sqlite:////var/lib/kernel.sqlite3", "/var/lib/kernel.sqlite3"),
-        ("state/kernel.sqlite3", "state/kernel.sqlite3"),
-        (Path("state/kernel.sqlite3"), "state/kernel.sqlite3"),
-    ],
-)
-def test_a_store_is_named_by_its_url_or_its_path(url: str | Path, path: str) -> None:
-    """Three slashes, then the path as it is."""
-    assert sqlite_path(url) == Path(path)
-
-
-@pytest.mark.parametrize(
-    ("url", "said"),
-    [
-        ("postgresql://me:secret@host/kernel", r"^store_url: postgresql:// is no store of this kernel; use sqlite"),
-        ("sqlite://kernel.sqlite3", "is no store of this kernel"),
-        ("sqlite:///", "the path is missing"),
-        ("", "the path is missing"),
-    ],
-)
-def test_any_other_url_is_refused_without_its_password(url: str, said: str) -> None:
-    """With what to write instead."""
-    with pytest.raises(StoreError, match=said) as refused:
-        sqlite_path(url)
-    assert "secret" not in str(refused.value)
-
-
 async def test_a_run_that_cannot_be_read_is_set_aside_and_the_others_go_on(place: Path) -> None:
     """It is shown among the dead letters with its reason, and is claimed again once somebody has mended it."""
     async with opened(place) as store:
@@ -369,30 +338,3 @@ async def test_a_run_that_cannot_be_read_is_set_aside_and_the_others_go_on(place
         assert letter.reason == "the store holds a row that cannot be read: 'NOPE' is not a valid RunStatus"
         assert mended == ["bad:a0", "bad:a1"]
         assert await store.runs.dead_letters(limit=5) == []
-
-
-def test_decoded_runs_are_bounded_by_bytes() -> None:
-    """Sixty-four runs of four megabytes would be more than a process should hold."""
-    rows = {str(n): [(b"{}", b'{"text":"%b"}' % (b"x" * 1_000), b"{}")] for n in range(10)}
-
-    class Table:
-        """Bodies by run id."""
-
-        loads = 0
-
-        def run(self, _: str, /, **values: Any) -> list[Any]:
-            self.loads += 1
-            return rows[values["run_id"]]
-
-        def run_each(self, name: str, rows: Any) -> None:
-            """Nothing is written."""
-
-    table, cache = Table(), BodyCache(max_bytes=3_200)
-    for run_id in (*rows, "9", "8", "7", "0"):
-        cache.get(table, run_id, 1)
-
-    assert table.loads == 11
-    assert cache.size_bytes <= 3_200
-    cache.get(table, "0", 1)
-    cache.clear()
-    assert (table.loads, cache.size_bytes) == (11, 0)
