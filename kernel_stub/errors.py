@@ -10,9 +10,9 @@ Each class takes facts and writes its own sentence: the kernel's where a recordi
     ├── StepFailedError             an attempt at a step failed; never on the wire
     ├── StoreError            500   every driver error, later schema, a closed store; UnreadableRowError
     │   └── StoreSaturatedError 503
-    └── LogError              500   InvalidEventError, TablesDifferError, SeedError, SeedLostError, ForeignSeedError
-        ├── BrokenLogError          BadSignatureError, UntrustedKeyError
-        └── BrokenHeadError         UnreadableHeadError, RolledBackError
+    └── LogError              500   InvalidEventError, TablesDifferError, SeedError, SeedLostError, ForeignSeedError,
+        │                           BrokenHeadError, UnreadableHeadError, RolledBackError
+        └── BrokenLogError          BadSignatureError, UntrustedKeyError
 """
 
 from __future__ import annotations

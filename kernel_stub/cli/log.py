@@ -12,7 +12,7 @@ import orjson
 
 from kernel_stub.cli.arguments import Parser, Subcommands, UsageRefusedError, command, opened, settings_of
 from kernel_stub.cli.printing import note, say, say_bytes
-from kernel_stub.log.entries import Entry, TaskRow
+from kernel_stub.log.entry import Entry, TaskRow
 from kernel_stub.log.exported import Exported, chain_line, head_line
 from kernel_stub.log.head import Head, head_document, read_head
 from kernel_stub.log.pages import PAGE_EVENTS, walk_along
@@ -125,7 +125,7 @@ def _kept(arguments: argparse.Namespace) -> Head | None:
         raise UsageRefusedError("--chain belongs to an exported FILE: name that too")
     if text is None:
         return None
-    return read_head(text.encode() if text.lstrip().startswith("{") else Path(text).read_bytes())
+    return read_head(text.encode() if "{" in text else Path(text).read_bytes())
 
 
 def _bodies(page: list[Entry]) -> Iterator[bytes]:

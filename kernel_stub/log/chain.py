@@ -7,7 +7,7 @@ from typing import Final
 
 import orjson
 
-from kernel_stub.log.entries import RunRow, Source
+from kernel_stub.log.entry import RunRow, Source
 
 #: The link before the first entry.
 GENESIS: Final = bytes(32)

@@ -8,7 +8,7 @@ import msgspec
 import orjson
 
 from kernel_stub.log.chain import linked, run_event_body, unsigned_run_event
-from kernel_stub.log.entries import RunRow, TaskRow
+from kernel_stub.log.entry import RunRow, TaskRow
 from kernel_stub.log.head import Head, signed_head
 from kernel_stub.log.identity import Identity
 from kernel_stub.log.sign import signed

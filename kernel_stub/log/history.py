@@ -35,7 +35,7 @@ _ROUND_ENDS: Final = frozenset({"RUN_FINALIZED", *EVENT_TYPES.values()})
 _SHOWN: Final = 80
 
 
-class Kept(msgspec.Struct, frozen=True):
+class StoredRun(msgspec.Struct, frozen=True):
     """What the store keeps of one run: its row, its steps, and all its events, oldest first."""
 
     run: Run
@@ -43,34 +43,34 @@ class Kept(msgspec.Struct, frozen=True):
     events: Sequence[RunEvent]
 
 
-def compare(kept: Kept, tasks: Mapping[str, TaskState], output_of: OutputOf) -> None:
+def compare(stored_run: StoredRun, tasks: Mapping[str, TaskState], output_of: OutputOf) -> None:
     """Tell the run again, each of its rounds aggregated once more, and hold its rows against that.
 
     Raises:
         TablesDifferError: the first thing that the tables, or an event of the run, say otherwise.
     """
-    told = _Told(kept, tasks, output_of)
-    for event in kept.events:
+    told = _Told(stored_run, tasks, output_of)
+    for event in stored_run.events:
         try:
             told.take(event)
         except (LookupError, TypeError, ValueError, AttributeError):
             # Rightly signed when this log got its chain, by whoever wrote the row before.
             reason = f"its event {event.event_id} does not have the shape of its kind"
-            raise TablesDifferError(f"run {kept.run.run_id}", reason) from None
+            raise TablesDifferError(f"run {stored_run.run.run_id}", reason) from None
     told.compare()
 
 
 class _Told:
     """A run as far as its events have told it."""
 
-    def __init__(self, kept: Kept, tasks: Mapping[str, TaskState], output_of: OutputOf) -> None:
-        self._kept = kept
+    def __init__(self, stored_run: StoredRun, tasks: Mapping[str, TaskState], output_of: OutputOf) -> None:
+        self._stored_run = stored_run
         self._tasks = tasks
         self._output_of = output_of
-        self._what = f"run {kept.run.run_id}"
+        self._what = f"run {stored_run.run.run_id}"
         self._run, steps = self._submitted()
         self._steps = {step.step_id: step for step in steps}
-        self._stored = {step.step_id: step for step in kept.steps}
+        self._stored = {step.step_id: step for step in stored_run.steps}
         self._past: list[RunEvent] = []
 
     def take(self, event: RunEvent) -> None:
@@ -92,7 +92,7 @@ class _Told:
 
     def compare(self) -> None:
         """Hold the stored rows against what was told."""
-        run, stored = self._run, self._kept.run
+        run, stored = self._run, self._stored_run.run
         self._same(self._what, {"task_type": stored.task_type}, {"task_type": run.task_type})
         self._same(self._what, {"shared_inputs": stored.shared_inputs}, {"shared_inputs": run.shared_inputs})
         if set(self._stored) != set(self._steps):
@@ -107,10 +107,10 @@ class _Told:
 
     def _submitted(self) -> tuple[Run, tuple[Step, ...]]:
         """The run as it was created, from the specification whose digest its first event signed."""
-        run = self._kept.run
-        if not self._kept.events or self._kept.events[0].event_type != "RUN_CREATED":
+        run = self._stored_run.run
+        if not self._stored_run.events or self._stored_run.events[0].event_type != "RUN_CREATED":
             raise TablesDifferError(self._what, "it was never created there")
-        created = self._kept.events[0]
+        created = self._stored_run.events[0]
         if created.subject is None or output_digest(run.spec) != created.subject:
             raise TablesDifferError(self._what, "its specification is not the one that was submitted")
         try:

@@ -7,7 +7,7 @@ from typing import Final, TypeAlias
 
 from anyio import to_thread
 
-from kernel_stub.log.entries import Entry
+from kernel_stub.log.entry import Entry
 from kernel_stub.log.replay import Replay
 from kernel_stub.log.walk import Walk
 

@@ -10,7 +10,7 @@ import orjson
 from executor_sdk.protocol.plain import Json
 from kernel_stub.errors import BadSignatureError, BrokenHeadError, BrokenLogError, RolledBackError
 from kernel_stub.log.chain import GENESIS, linked, run_event_body, unsigned_run_event
-from kernel_stub.log.entries import Entry, RunRow, Source, Stray, TaskRow
+from kernel_stub.log.entry import Entry, RunRow, Source, Stray, TaskRow
 from kernel_stub.log.head import Head, check_head
 from kernel_stub.log.identity import is_signed_by
 from kernel_stub.log.trust import Trusted
@@ -115,7 +115,10 @@ class Walk:
             reason = "its signature is not its node's over this content in this place of the log"
             raise BadSignatureError(row.number, name, reason, what="run event")
         self._go_on(entry, run_event_body(unsigned, row.signature_hex), name)
-        payload = orjson.loads(row.payload)
+        try:
+            payload = orjson.loads(row.payload)
+        except orjson.JSONDecodeError:
+            raise BrokenLogError(row.number, name, "its payload is not JSON", what="run event") from None
         return RunEvent(row.run_id, row.event_type, payload, row.created_at, row.number, row.subject)
 
     def _go_on(self, entry: Entry, body: bytes, name: str) -> None:

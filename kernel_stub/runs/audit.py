@@ -33,7 +33,7 @@ class Audit:
 
     async def head(self) -> Head:
         """The signed head, as it was last committed."""
-        return (await self.log.standing())[0]
+        return await self.log.head()
 
     async def verify(self, kept: Head | None = None) -> Head:
         """Recompute every hash, signature and link; returns the head that they lead to.
@@ -74,11 +74,11 @@ class Audit:
         return head
 
     async def _compare(self, run_id: str, head: Head, replay: Replay) -> None:
-        kept = await self.log.history(run_id)
-        if any((event.event_id or 0) > head.run_events for event in kept.events):
+        stored = await self.log.history(run_id)
+        if any((event.event_id or 0) > head.run_events for event in stored.events):
             # The run has moved since the walk began; its rows speak of entries that were not walked along.
             return
-        await to_thread.run_sync(compare, kept, replay.tasks, self._output)
+        await to_thread.run_sync(compare, stored, replay.tasks, self._output)
 
     def _output(self, digest: str) -> Json:
         try:

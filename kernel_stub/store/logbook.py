@@ -11,7 +11,7 @@ from msgspec.structs import asdict, replace
 from executor_sdk.protocol.digests import output_digest
 from kernel_stub.errors import BrokenHeadError, BrokenLogError, ForeignSeedError
 from kernel_stub.log.chain import linked
-from kernel_stub.log.entries import Entry, RunRow, Stray, TaskRow
+from kernel_stub.log.entry import Entry, RunRow, Stray, TaskRow
 from kernel_stub.log.growth import Tip, grown, head_of, sealed, tip_of
 from kernel_stub.log.head import Head, empty_head
 from kernel_stub.log.identity import Identity
@@ -20,6 +20,7 @@ from kernel_stub.rules.records import EventDraft, RunEvent
 from kernel_stub.store.database import Transaction
 from kernel_stub.store.rows import Row
 
+#: In the order in which they are counted.
 _STRAYS: Final[Mapping[str, str]] = {
     "event": "find_stray_event",
     "run event": "find_stray_run_event",
@@ -110,10 +111,15 @@ def load_head(transaction: Transaction) -> Head | None:
     return Head(*found[0]) if found else None
 
 
-def find_stray(transaction: Transaction) -> Stray | None:
-    """What stands outside the log that its head speaks of; read together with that head."""
-    for source, statement in _STRAYS.items():
-        if (number := transaction.run(statement)[0][0]) is not None:
+def find_stray(transaction: Transaction, head: Head) -> Stray | None:
+    """What stands outside the log that its head speaks of; both are read in one transaction.
+
+    Counting tells whether there is anything; only then is it looked for, which takes as long as the log is.
+    """
+    (counts,) = transaction.run("count_log")
+    spoken_of = (head.events, head.run_events, head.entries)
+    for (source, statement), there, told in zip(_STRAYS.items(), counts, spoken_of, strict=True):
+        if there > told and (number := transaction.run(statement)[0][0]) is not None:
             return Stray(source, number)
     return None
 
@@ -143,7 +149,7 @@ def _put_head(transaction: Transaction, head: Head) -> None:
 
 def _adopted(transaction: Transaction, identity: Identity) -> Head:
     """Chain what an older release left: the events of tasks first, because those of runs rest on them."""
-    if (links := transaction.run("count_links")[0][0]) > 0:
+    if (links := transaction.run("count_log")[0][2]) > 0:
         raise BrokenHeadError(links, "it is not there")
     tip = tip_of(empty_head(identity))
     while page := transaction.run("events_page", after=tip.events, limit=PAGE_EVENTS):

@@ -13,9 +13,9 @@ import anyio
 import orjson
 
 from kernel_stub.errors import BrokenHeadError, RunNotFoundError
-from kernel_stub.log.entries import Entry, Stray
+from kernel_stub.log.entry import Entry, Stray
 from kernel_stub.log.head import Head
-from kernel_stub.log.history import Kept
+from kernel_stub.log.history import StoredRun
 from kernel_stub.log.identity import Identity
 from kernel_stub.rules.records import Change, ExecutorEntry, Run, RunEvent, RunStatus, Step, StepStatus
 from kernel_stub.rules.states import EndingState, RunState, StepState
@@ -221,13 +221,16 @@ class Log:
         self._database = database
         self._reading = reading
 
+    async def head(self) -> Head:
+        """The signed head, as it was last committed."""
+        return await self._database.read(_head)
+
     async def standing(self) -> tuple[Head, Stray | None]:
         """The signed head, and what stands outside the log that the head speaks of."""
 
         def work(transaction: Transaction) -> tuple[Head, Stray | None]:
-            if (head := load_head(transaction)) is None:
-                raise BrokenHeadError(0, "it is not there")
-            return head, find_stray(transaction)
+            head = _head(transaction)
+            return head, find_stray(transaction, head)
 
         return await self._database.read(work)
 
@@ -239,16 +242,16 @@ class Log:
         """The ids of the runs, in order."""
         return [run_id for (run_id,) in await _read(self._database, tuple, "run_ids", after=after, limit=limit)]
 
-    async def history(self, run_id: str) -> Kept:
+    async def history(self, run_id: str) -> StoredRun:
         """What is kept of one run, with all its events."""
 
-        def work(transaction: Transaction) -> Kept:
+        def work(transaction: Transaction) -> StoredRun:
             if (run := self._reading(transaction).run(run_id)) is None:
                 raise RunNotFoundError(run_id)
             with rows.readable():
                 steps = tuple(rows.step_from(row) for row in transaction.run("load_steps", run_id=run_id))
                 events = [rows.run_event_from(row) for row in transaction.run("run_history", run_id=run_id)]
-            return Kept(run, steps, events)
+            return StoredRun(run, steps, events)
 
         return await self._database.read(work)
 
@@ -275,6 +278,12 @@ class Executors:
     async def remove(self, name: str) -> bool:
         """Forget the entry; False if there was none."""
         return bool(await self._database.write(lambda transaction: transaction.run("remove_executor", name=name)))
+
+
+def _head(transaction: Transaction) -> Head:
+    if (head := load_head(transaction)) is None:
+        raise BrokenHeadError(0, "it is not there")
+    return head
 
 
 async def _read(database: Database, record: Callable[[rows.Row], T], name: str, /, **values: Any) -> list[T]:

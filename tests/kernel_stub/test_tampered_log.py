@@ -25,6 +25,10 @@ EVENTS_OF_A_RUN: Final = 18
 RUN_EVENTS_OF_A_RUN: Final = 7
 
 
+#: What is said of a log that was there before the chain was.
+OLDER: Final = "entries 1 to {entries} are older than the chain: they were chained as they stood\n"
+
+
 def spec(run_id: str) -> dict[str, Any]:
     """Two agents who agree."""
     agents = [{"agent_id": agent, "executor": "rt", "prompt": "{}"} for agent in ("a", "b")]
@@ -333,7 +337,7 @@ def test_a_whole_log_rolled_back_passes_and_fails_only_against_a_head_that_was_k
 
     assert run("verify") == (0, "verified\n", "")
     assert run("replay") == (0, "replayed\n", "")
-    for head in (str(kept), kept.read_text().splitlines()[1]):
+    for head in (str(kept), kept.read_text(), kept.read_text().splitlines()[1]):
         code, out, complaint = run("verify", "--from", head)
         assert (code, out) == (1, "")
         assert complaint == (
@@ -398,6 +402,36 @@ def test_an_exported_log_is_held_against_its_chain_and_a_head_that_was_kept(
     assert run("verify", *files) == (0, "verified\n", "")
     assert run("verify", *files, "--from", kept) == (0, "verified\n", "")
     assert run("replay", *files) == (0, "replayed\n", "")
+
+
+def test_exported_events_keep_the_bytes_that_were_signed(run: Run, tmp_path: Path, settings: KernelSettings) -> None:
+    """The chain lies beside them, in a file of its own."""
+    events, chain = exported(run, tmp_path)
+
+    with closing(sqlite3.connect(settings.store_path)) as connection:
+        bodies = [body for (body,) in connection.execute("SELECT body FROM events ORDER BY seq")]
+    assert events.read_bytes().splitlines() == bodies
+    assert len(chain.read_bytes().splitlines()) == 1 + EVENTS_OF_A_RUN + RUN_EVENTS_OF_A_RUN
+
+
+def test_a_chain_that_was_taken_away_looks_like_an_older_log_and_a_kept_head_tells(
+    settings: KernelSettings, run: Run
+) -> None:
+    """Whoever owns the file can change the tables, take the chain away, and have the node chain what is left."""
+    kept = run("head")[1]
+    tamper(
+        settings,
+        "DELETE FROM chain",
+        "DELETE FROM log_head",
+        "DELETE FROM events WHERE seq = 18",
+        "UPDATE run_events SET signature = ''",
+    )
+
+    assert run("verify") == (0, "verified\n", OLDER.format(entries=24))
+    code, out, complaint = run("verify", "--from", kept)
+
+    assert (code, out) == (1, "")
+    assert "head of 25 entries was kept: it ends at entry 24" in complaint
 
 
 @pytest.mark.parametrize(
@@ -520,7 +554,7 @@ def test_a_log_of_an_older_release_is_chained_as_it_stands_and_says_so(settings:
         "ALTER TABLE run_events DROP COLUMN signature",
         "PRAGMA user_version = 3",
     )
-    older = "entries 1 to 25 are older than the chain: they were chained as they stood\n"
+    older = OLDER.format(entries=25)
 
     assert run("verify") == (0, "verified\n", older)
     assert run("replay")[:2] == (0, "replayed\n")

@@ -39,9 +39,9 @@ SELECT min(event_id) FROM (SELECT event_id FROM run_events EXCEPT SELECT run_eve
 -- An entry that the head does not speak of.
 SELECT min(entry) FROM chain WHERE entry > (SELECT entries FROM log_head WHERE one = 1)
 
--- count_links --
--- How many entries are chained.
-SELECT count(*) FROM chain
+-- count_log --
+-- How many events, run events and entries there are.
+SELECT (SELECT count(*) FROM events), (SELECT count(*) FROM run_events), (SELECT count(*) FROM chain)
 
 -- entries_page --
 -- Entries in order, each with its event, as far as that is there.

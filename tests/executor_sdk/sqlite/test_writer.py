@@ -240,6 +240,36 @@ async def test_a_rollback_is_told_to_those_who_cache(place: Path) -> None:
     assert told == ["rolled back"]
 
 
+async def test_what_a_group_shares_is_written_once_and_within_its_transaction(place: Path) -> None:
+    """It is there once for each commit, and never for one that was rolled back."""
+
+    def share(connection: Connection) -> None:
+        adding(f"after {len(connection.run('list_words'))}")(connection)
+
+    async with writing(place, before_commit=share) as writer:
+        await outcomes(writer, adding("a"), adding("b"))
+        await outcomes(writer, adding("c"), raising(ValueError("no")), adding("d"))
+
+    # A commit for each gate, one for the first group, and one each for what ran alone.
+    assert words_in(place) == ["after 0", "a", "b", "after 3", "after 4", "c", "after 6", "d", "after 8"]
+
+
+async def test_where_what_a_group_shares_cannot_be_written_nothing_of_the_group_is(place: Path) -> None:
+    """Each caller of the group hears it, and the next group is served."""
+    refused = ["once"]
+
+    def share(connection: Connection) -> None:
+        if refused and connection.run("list_words"):
+            connection.run("add_word", word=refused.pop(), times=object())
+
+    async with writing(place, before_commit=share) as writer:
+        heard = await outcomes(writer, adding("a"), adding("b"))
+        await writer.run(adding("c"))
+
+    assert [type(failure) for failure in heard] == [WordError, WordError]
+    assert words_in(place) == ["c"]
+
+
 async def test_where_the_thread_ends_every_caller_hears_it_at_once(place: Path) -> None:
     """Those of the group, those behind it, and those who come later; the health check sees it."""
 

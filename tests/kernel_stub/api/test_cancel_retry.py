@@ -52,6 +52,7 @@ async def test_a_running_run_is_cancelled_and_stays_so(tmp_path: Path) -> None:
         again = await kernel.api.post("/api/run/cancel/cancel-me")
         kicked_off = await kernel.api.post("/api/run/kickoff/cancel-me")
         after = await _watch(kernel, "cancel-me")
+        await kernel.kernel.audit.replay()
 
     assert cancelled.json() == again.json() == {"ok": True, "run_id": "cancel-me", "cancelled": True}
     assert (watch["counts"]["succeeded"], watch["counts"]["cancelled"]) == (1, 1)
@@ -72,6 +73,7 @@ async def test_a_failed_run_is_retried_and_a_finalized_one_is_left_alone(tmp_pat
         result = (await kernel.api.get("/api/run/result/retry-me")).json()["result"]
         again = await kernel.api.post("/api/run/retry/retry-me")
         after = await _watch(kernel, "retry-me")
+        await kernel.kernel.audit.replay()
 
     assert failed["counts"]["failed"] == 1
     assert retried.json() == again.json() == {"ok": True, "run_id": "retry-me", "retried": True}

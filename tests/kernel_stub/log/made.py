@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from kernel_stub.log.chain import GENESIS
-from kernel_stub.log.entries import Entry, RunRow, Source, TaskRow
+from kernel_stub.log.entry import Entry, RunRow, Source, TaskRow
 from kernel_stub.log.growth import Tip, grown, head_of
 from kernel_stub.log.head import Head
 from kernel_stub.log.identity import Identity

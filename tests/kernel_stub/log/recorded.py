@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
 
-from kernel_stub.log.entries import Entry, TaskRow
+from kernel_stub.log.entry import Entry, TaskRow
 from kernel_stub.log.identity import Identity
 from kernel_stub.log.replay import Replay
 from kernel_stub.log.trust import Trusted

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from executor_sdk.protocol.digests import output_digest
 from executor_sdk.protocol.plain import Json, parse
 from kernel_stub.errors import TablesDifferError
-from kernel_stub.log.history import Kept, compare
+from kernel_stub.log.history import StoredRun, compare
 from kernel_stub.rules.aggregation.conclusion import conclusion_of
 from kernel_stub.rules.records import RunEvent, RunStatus, StepStatus
 from kernel_stub.rules.result import step_result
@@ -75,13 +75,13 @@ class Lived:
             self.tell(event.event_type, event.payload)
 
     @property
-    def kept(self) -> Kept:
+    def kept(self) -> StoredRun:
         """What the store keeps."""
         run = self.played.run
         finished_at = NOW_MS if run.finished_at else None
-        return Kept(replace(run, finished_at=finished_at), tuple(self.played.steps.values()), self.events)
+        return StoredRun(replace(run, finished_at=finished_at), tuple(self.played.steps.values()), self.events)
 
-    def compare(self, kept: Kept | None = None) -> None:
+    def compare(self, kept: StoredRun | None = None) -> None:
         """Tell it again."""
         compare(kept or self.kept, self.tasks, self.outputs.__getitem__)
 
@@ -130,25 +130,25 @@ def _evidence(step: dict[str, Any]) -> list[str]:
     return [digest for digest in digests if isinstance(digest, str)]
 
 
-def _run(**changes: Any) -> Callable[[Kept], Kept]:
+def _run(**changes: Any) -> Callable[[StoredRun], StoredRun]:
     return lambda kept: replace(kept, run=replace(kept.run, **changes))
 
 
-def _step(**changes: Any) -> Callable[[Kept], Kept]:
+def _step(**changes: Any) -> Callable[[StoredRun], StoredRun]:
     return lambda kept: replace(kept, steps=(replace(kept.steps[0], **changes), *kept.steps[1:]))
 
 
-def _forged(kept: Kept) -> Kept:
+def _forged(kept: StoredRun) -> StoredRun:
     aggregation = {**kept.run.result["aggregation"], "final_decision": "FORGED"}
     return _run(result={**kept.run.result, "aggregation": aggregation})(kept)
 
 
-def _said(kept: Kept, **changes: Any) -> Kept:
+def _said(kept: StoredRun, **changes: Any) -> StoredRun:
     return _step(result={**kept.steps[0].result, **changes})(kept)
 
 
 #: What somebody wrote into the tables, and how the report begins.
-FORGERIES: Final[dict[str, tuple[Callable[[Kept], Kept], str]]] = {
+FORGERIES: Final[dict[str, tuple[Callable[[StoredRun], StoredRun], str]]] = {
     "a decision": (_forged, r'^run run-1 .*result.aggregation.final_decision is "FORGED", there it is "GO"'),
     "a status": (_run(status=RunStatus.FAILED), '^run run-1 .*status is "FAILED", there it is "FINALIZED"'),
     "a run that has not ended": (_run(status=RunStatus.RUNNING), "^run run-1 .*status is"),

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from kernel_stub.errors import BadSignatureError, BrokenHeadError, BrokenLogError, LogError, RolledBackError
 from kernel_stub.log.chain import GENESIS, linked, run_event_body, unsigned_run_event
-from kernel_stub.log.entries import Entry, RunRow, Stray, TaskRow
+from kernel_stub.log.entry import Entry, RunRow, Stray, TaskRow
 from kernel_stub.log.growth import head_of
 from kernel_stub.log.walk import Walk
 from tests.kernel_stub.log.made import NODE, STRANGER, MadeLog, made_log

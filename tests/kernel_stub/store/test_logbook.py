@@ -85,7 +85,7 @@ def walked(reader: Connection) -> int:
     walk = Walk(frozenset({NODE.node_id}), head=head)
     for entry in load_entries(reader, 0, 10_000):
         walk.take(entry)
-    walk.finish(find_stray(reader))
+    walk.finish(find_stray(reader, head))
     return head.entries
 
 

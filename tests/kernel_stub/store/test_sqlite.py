@@ -162,7 +162,7 @@ async def test_an_older_file_is_brought_forward_with_what_it_holds(place: Path) 
             file.execute(f"PRAGMA user_version = {version}")
 
         async with opened(path) as store:
-            assert (await store.log.standing())[0].events == 0
+            assert (await store.log.head()).events == 0
             assert len(await store.executors.all()) == min(version, 1)
             if 0 < version < 3:
                 [resumed] = await claimed(store)
@@ -279,7 +279,7 @@ class _Anything(dict[str, Any]):
 
 def _step_statements() -> dict[str, str]:
     others = {"load_steps", "load_rounds", "count_steps", "newest_runs", "list_executors", "dead_letters"}
-    audit = {"find_stray_event", "find_stray_run_event", "count_links", "first_event"}
+    audit = {"find_stray_event", "find_stray_run_event", "count_log", "first_event"}
     return {name: text for name, text in SQL.statements.items() if name not in others | audit}
 
 
