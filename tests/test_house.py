@@ -95,3 +95,14 @@ def test_tests_mirror_what_they_test() -> None:
 def _mirror_of(name: str) -> Path:
     room = Path(name.replace("executor_sdk/conformance/", "conformance/"))
     return ROOT / "tests" / room.parent / f"test_{room.name}"
+
+
+def test_no_two_public_classes_share_a_name() -> None:
+    """One word for one thing: a name in a message or a stack trace leads to one room."""
+    homes: dict[str, list[str]] = {}
+    for room in rooms():
+        for node in ast.parse(room.read_text()).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                homes.setdefault(node.name, []).append(name_of(room))
+
+    assert {name: rooms_of for name, rooms_of in homes.items() if len(rooms_of) > 1} == {}
