@@ -14,7 +14,7 @@ from executor_sdk.authoring.calling import Surroundings
 from executor_sdk.authoring.handler import Handler
 from executor_sdk.authoring.health import THREADS
 from executor_sdk.authoring.ports import Fetcher, Ports
-from executor_sdk.authoring.registry import Registry
+from executor_sdk.authoring.registry import HandlerRegistry
 from executor_sdk.authoring.task import Task
 from executor_sdk.authoring.threads import Threads, left_behind
 from executor_sdk.authoring.verdict import Verdict
@@ -65,7 +65,7 @@ class Dispatcher:
 
     def __init__(
         self,
-        registry: Registry,
+        registry: HandlerRegistry,
         executions: Executions,
         settings: Settings,
         around: Surroundings,

@@ -15,7 +15,7 @@ from executor_sdk.authoring.calling import Surroundings
 from executor_sdk.authoring.decorators import Decorators
 from executor_sdk.authoring.depends import Make
 from executor_sdk.authoring.ports import Fetcher
-from executor_sdk.authoring.registry import Registry
+from executor_sdk.authoring.registry import HandlerRegistry
 from executor_sdk.authoring.signature import Reader
 from executor_sdk.authoring.task import Task
 from executor_sdk.authoring.threads import Threads
@@ -23,7 +23,7 @@ from executor_sdk.authoring.verdict import Candidate
 from executor_sdk.client.egress import Egress, ReadArtifact
 from executor_sdk.dispatcher import Dispatcher
 from executor_sdk.executions.alone import Alone
-from executor_sdk.executions.executions import Bounds, Executions
+from executor_sdk.executions.executions import Executions, WorkBounds
 from executor_sdk.executions.ledger import Ledger
 from executor_sdk.executions.live import Observer
 from executor_sdk.executions.memory import MemoryLedger
@@ -51,7 +51,7 @@ class Executor(Decorators):
             DefinitionError: a blank name, or an option that does not exist.
         """
         self.settings: Final = (settings or Settings()).changed(**options)
-        self.registry: Final = Registry(provider_family, model_id)
+        self.registry: Final = HandlerRegistry(provider_family, model_id)
         super().__init__(self.registry)
         self._app: Application | None = None
 
@@ -145,7 +145,7 @@ def _egress(settings: Settings, artifacts: ArtifactStore) -> Egress:
 
 
 def _executions(settings: Settings, ledger: Ledger, observer: Observer | None) -> Executions:
-    bounds = Bounds(settings.max_concurrency, settings.max_queued, settings.max_waiting, settings.max_waiting_bytes)
+    bounds = WorkBounds(settings.max_concurrency, settings.max_queued, settings.max_waiting, settings.max_waiting_bytes)
     keep = Keep(
         settings.keep_count,
         settings.keep_bytes,

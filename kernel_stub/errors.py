@@ -3,7 +3,7 @@
 Each class takes facts and writes its own sentence: the kernel's where a recording has one.
 
     KernelError
-    ├── MalformedRequestError 400   BodyTooLargeError 413   UnavailableError 503
+    ├── UnreadableRequestError 400   OversizedBodyError 413   UnavailableError 503
     ├── NotFoundError         404   RunNotFoundError, StepNotFoundError, ExecutorNotFoundError
     ├── ConflictError         409   RunExistsError, TaskIdTakenError, IllegalTransitionError, LeaseLostError
     ├── InvalidSpecError      422
@@ -38,14 +38,14 @@ class KernelError(Exception):
         super().__init__(self.sentence)
 
 
-class MalformedRequestError(KernelError):
+class UnreadableRequestError(KernelError):
     """The request is not what this call takes."""
 
     status_code = 400
     code = "MALFORMED_REQUEST"
 
 
-class BodyTooLargeError(KernelError):
+class OversizedBodyError(KernelError):
     """The request body is larger than this kernel takes."""
 
     status_code = 413

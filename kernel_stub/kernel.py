@@ -12,7 +12,7 @@ from executor_sdk.artifacts.folder import FolderArtifacts
 from executor_sdk.client.pool import Http, pooled_http
 from executor_sdk.protocol.plain import Json
 from kernel_stub.fleet.clients import Clients
-from kernel_stub.fleet.registry import Registry
+from kernel_stub.fleet.registry import ExecutorRegistry
 from kernel_stub.log.identity import Identity
 from kernel_stub.runs.attempt import Attempts, no_failpoint
 from kernel_stub.runs.audit import Audit
@@ -39,7 +39,7 @@ class Kernel:
     identity: Identity
     store: Store
     clients: Clients
-    registry: Registry
+    registry: ExecutorRegistry
     runs: RunCommands
     audit: Audit
     clock: Callable[[], int]
@@ -85,7 +85,7 @@ async def open_kernel(
     try:
         async with open_store(settings.store_url or settings.store_path, seed_path=settings.seed_path) as store:
             clients = Clients(settings, pool)
-            registry = Registry(store.executors, clients)
+            registry = ExecutorRegistry(store.executors, clients)
             trusted = frozenset({store.identity.node_id, *settings.trusted_keys})
             audit = Audit(store.log, trusted, FolderArtifacts(settings.outputs_dir))
             runs = RunCommands(store.runs, clock)

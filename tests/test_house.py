@@ -88,6 +88,7 @@ def test_tests_mirror_what_they_test() -> None:
     large = [name_of(room) for room in rooms() if len(room.read_text().splitlines()) >= MIRRORED_FROM]
 
     assert [name for name in large if not _mirror_of(name).exists() and name not in TESTED_ELSEWHERE] == []
+    assert [name for name in TESTED_ELSEWHERE if name not in large] == []
     assert [name for name in TESTED_ELSEWHERE if _mirror_of(name).exists()] == []
     assert [test for test in TESTED_ELSEWHERE.values() if not (ROOT / "tests" / test).exists()] == []
 
@@ -95,3 +96,14 @@ def test_tests_mirror_what_they_test() -> None:
 def _mirror_of(name: str) -> Path:
     room = Path(name.replace("executor_sdk/conformance/", "conformance/"))
     return ROOT / "tests" / room.parent / f"test_{room.name}"
+
+
+def test_no_two_public_classes_share_a_name() -> None:
+    """One word for one thing: a name in a message or a stack trace leads to one room."""
+    homes: dict[str, list[str]] = {}
+    for room in rooms():
+        for node in ast.parse(room.read_text()).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                homes.setdefault(node.name, []).append(name_of(room))
+
+    assert {name: rooms_of for name, rooms_of in homes.items() if len(rooms_of) > 1} == {}

@@ -9,7 +9,7 @@ from executor_sdk.authoring import handler as handlers
 from executor_sdk.authoring import health, verifier
 from executor_sdk.authoring.annotations import callers_locals
 from executor_sdk.authoring.handler import Limits
-from executor_sdk.authoring.registry import Registry
+from executor_sdk.authoring.registry import HandlerRegistry
 from executor_sdk.authoring.signature import Reader
 from executor_sdk.authoring.task import Task
 from executor_sdk.authoring.verdict import Candidate
@@ -25,7 +25,7 @@ DEFAULT_PROFILES = ("default",)
 class Decorators:
     """What an author writes above functions. Each name is an endpoint's."""
 
-    def __init__(self, registry: Registry) -> None:
+    def __init__(self, registry: HandlerRegistry) -> None:
         self._registry = registry
 
     @overload

@@ -17,7 +17,7 @@ SCHEMA_VERSION: Final = 1
 
 
 @dataclass
-class Registry:
+class HandlerRegistry:
     """What one executor can do. Filled while decorating, then only read."""
 
     provider_family: str

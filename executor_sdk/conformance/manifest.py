@@ -164,6 +164,15 @@ REQUIREMENTS: Final = (
         mutant="gives up an execution for good when its caller hangs up",
     ),
     Requirement(
+        id="EXC-ADOPT-001",
+        level=_SHOULD,
+        title="A later attempt at a step whose success was answered gets the same answer",
+        quote="an answer that was heard is not an answer that counted: a success is kept until somebody says no",
+        source=_OURS,
+        prerequisite="EXC-EXEC-001",
+        mutant="does the work again for a later attempt at a step that it has done",
+    ),
+    Requirement(
         id="EXC-ERR-001",
         level=_MUST,
         title="A body that can never be understood is refused with a 4xx",

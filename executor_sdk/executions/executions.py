@@ -62,7 +62,7 @@ class Reply(msgspec.Struct, frozen=True, gc=False):
     how: How = How.OPENED
 
 
-class Bounds(msgspec.Struct, frozen=True):
+class WorkBounds(msgspec.Struct, frozen=True):
     """How much may be under way at once in one process."""
 
     slots: int
@@ -90,7 +90,7 @@ class Executions:
         self,
         ledger: Ledger,
         *,
-        bounds: Bounds,
+        bounds: WorkBounds,
         keep: Keep,
         drain_s: float = 20.0,
         clock: Callable[[], int] | None = None,

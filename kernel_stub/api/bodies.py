@@ -10,7 +10,7 @@ from starlette.requests import ClientDisconnect, Request
 from executor_sdk.protocol import plain
 from executor_sdk.protocol.plain import Json
 from executor_sdk.protocol.wire import WireError, view
-from kernel_stub.errors import BodyTooLargeError, KernelError, MalformedRequestError
+from kernel_stub.errors import KernelError, OversizedBodyError, UnreadableRequestError
 
 T = TypeVar("T")
 
@@ -60,7 +60,7 @@ class Body:
         try:
             self.json: Json = plain.parse(raw, max_depth=MAX_DEPTH)
         except plain.NotJsonError as error:
-            raise MalformedRequestError(_SYNTAX + _in_kernel_words(str(error))) from None
+            raise UnreadableRequestError(_SYNTAX + _in_kernel_words(str(error))) from None
 
     def view(self, kind: type[T]) -> T:
         """Read the body as `kind`.
@@ -86,13 +86,13 @@ async def read_body(request: Request, *, max_bytes: int, timeout_s: float = BODY
     """Take the whole body, of JSON's media type, within the bounds.
 
     Raises:
-        UnsupportedMediaTypeError, BodyTooLargeError, SlowBodyError, MalformedRequestError: it is not so.
+        UnsupportedMediaTypeError, OversizedBodyError, SlowBodyError, UnreadableRequestError: it is not so.
     """
     if not _is_json(request.headers.get("content-type", "")):
         raise UnsupportedMediaTypeError
     length = request.headers.get("content-length", "")
     if length.isdecimal() and int(length) > max_bytes:
-        raise BodyTooLargeError(max_bytes)
+        raise OversizedBodyError(max_bytes)
     with anyio.move_on_after(timeout_s):
         return Body(await _collect(request, max_bytes))
     raise SlowBodyError
@@ -102,13 +102,13 @@ def query_int(request: Request, name: str, default: int, *, at_most: int) -> int
     """A whole number from the query, `at_most` at the most.
 
     Raises:
-        MalformedRequestError: it is no such number.
+        UnreadableRequestError: it is no such number.
     """
     text = request.query_params.get(name)
     if text is None:
         return default
     if not (text.isascii() and text.isdecimal() and len(text) < 10):
-        raise MalformedRequestError(f"Failed to deserialize query string: {name} must be a whole number")
+        raise UnreadableRequestError(f"Failed to deserialize query string: {name} must be a whole number")
     return min(int(text), at_most)
 
 
@@ -118,9 +118,9 @@ async def _collect(request: Request, max_bytes: int) -> bytes:
         async for chunk in request.stream():
             parts += chunk
             if len(parts) > max_bytes:
-                raise BodyTooLargeError(max_bytes)
+                raise OversizedBodyError(max_bytes)
     except ClientDisconnect:
-        raise MalformedRequestError(f"{_SYNTAX}the caller hung up") from None
+        raise UnreadableRequestError(f"{_SYNTAX}the caller hung up") from None
     return bytes(parts)
 
 

@@ -8,7 +8,7 @@ from starlette.routing import Route
 
 from executor_sdk.protocol.requests import EXPIRY_AFTER_MS, sample_contract
 from kernel_stub.api.envelope import success
-from kernel_stub.errors import MalformedRequestError
+from kernel_stub.errors import UnreadableRequestError
 from kernel_stub.kernel import Kernel
 
 
@@ -18,7 +18,7 @@ def routes(kernel: Kernel) -> list[Route]:
     async def sample(request: Request) -> Response:
         task_id = request.query_params.get("task_id", "")
         if not task_id.strip():
-            raise MalformedRequestError("Failed to deserialize query string: missing field `task_id`")
+            raise UnreadableRequestError("Failed to deserialize query string: missing field `task_id`")
         return success(
             contract=sample_contract(
                 task_id=task_id,

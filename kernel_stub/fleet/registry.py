@@ -24,7 +24,7 @@ class ExecutorUnhealthyError(UnavailableError):
     code = "EXECUTOR_UNHEALTHY"
 
 
-class Registry:
+class ExecutorRegistry:
     """The executors of one kernel, kept in its store."""
 
     def __init__(self, executors: Executors, clients: Clients) -> None:

@@ -36,7 +36,7 @@ _TERMINAL: Final[Mapping[str, str]] = {
 }
 
 
-class Ballot(msgspec.Struct, frozen=True):
+class CommittedVote(msgspec.Struct, frozen=True):
     """A committed vote: its hash, what it is about, and when it was committed."""
 
     commit_hash: str
@@ -61,7 +61,7 @@ class TaskState(msgspec.Struct, frozen=True):
     #: (candidate id, digest) → the executions that confirmed it.
     confirmed: Mapping[tuple[str, str], frozenset[str]] = msgspec.field(default_factory=dict)
     #: (candidate id, verifier's execution id) → the committed vote.
-    ballots: Mapping[tuple[str, str], Ballot] = msgspec.field(default_factory=dict)
+    ballots: Mapping[tuple[str, str], CommittedVote] = msgspec.field(default_factory=dict)
     #: (candidate id, verifier's execution id) → the revealed vote.
     votes: Mapping[tuple[str, str], str] = msgspec.field(default_factory=dict)
     committed: str | None = None
@@ -121,5 +121,5 @@ def _voter(payload: dict[str, Json]) -> tuple[str, str]:
     return payload["candidate_id"], payload["execution_id"]
 
 
-def _ballot(payload: dict[str, Json], created_at: int) -> Ballot:
-    return Ballot(payload["commit_hash"], payload["candidate_hash"], payload["verifier_result_hash"], created_at)
+def _ballot(payload: dict[str, Json], created_at: int) -> CommittedVote:
+    return CommittedVote(payload["commit_hash"], payload["candidate_hash"], payload["verifier_result_hash"], created_at)

@@ -36,7 +36,7 @@ from kernel_stub.errors import (
     StoreError,
 )
 from kernel_stub.fleet.clients import Clients
-from kernel_stub.fleet.registry import Registry
+from kernel_stub.fleet.registry import ExecutorRegistry
 from kernel_stub.log.identity import Identity
 from kernel_stub.rules import run as run_rules
 from kernel_stub.rules.contract import step_contract
@@ -76,7 +76,7 @@ class Attempts:
     def __init__(
         self,
         queue: Queue,
-        registry: Registry,
+        registry: ExecutorRegistry,
         clients: Clients,
         signer: Identity,
         settings: KernelSettings,

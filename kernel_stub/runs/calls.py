@@ -30,7 +30,7 @@ _NEW_WORK: Final = {"executor-new-work": "true"}
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class AnsweredVerdict:
     """A verdict, and whether an executor gave it."""
 
     verdict: dict[str, Json]
@@ -70,13 +70,13 @@ async def execute(client: ExecutorClient, body: bytes, *, new_work: bool = False
         raise _failed("/execute", client, error, final=not error.retryable) from None
 
 
-async def verify(client: ExecutorClient, body: bytes, candidate: dict[str, Json], policy_hash: str) -> Judged:
+async def verify(client: ExecutorClient, body: bytes, candidate: dict[str, Json], policy_hash: str) -> AnsweredVerdict:
     """The answer to `/verify`; where the call fails, the kernel's own: nothing was judged, and why.
 
     `candidate` holds the family and model of its proposer, who is named as the author of such a verdict.
     """
     try:
-        return Judged(await client.verify(body), answered=True)
+        return AnsweredVerdict(await client.verify(body), answered=True)
     except ClientError as error:
         timed_out = _timed_out(error)
     verdict = verdict_answer(
@@ -89,7 +89,7 @@ async def verify(client: ExecutorClient, body: bytes, candidate: dict[str, Json]
         provider_family=candidate["provider_family"],
         model_id=candidate["model_id"],
     )
-    return Judged(verdict, answered=False)
+    return AnsweredVerdict(verdict, answered=False)
 
 
 def _timed_out(error: ClientError) -> bool:

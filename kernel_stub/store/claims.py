@@ -48,7 +48,7 @@ class ClaimOrder:
     answering: frozenset[str] | None = None
 
 
-class Claim:
+class Claiming:
     """One claim within the transaction of `session`."""
 
     def __init__(

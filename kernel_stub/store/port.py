@@ -20,7 +20,7 @@ from kernel_stub.log.identity import Identity
 from kernel_stub.rules.records import Change, ExecutorEntry, Run, RunEvent, RunStatus, Step, StepStatus
 from kernel_stub.rules.states import EndingState, RunState, StepState
 from kernel_stub.store import rows
-from kernel_stub.store.claims import Claim, ClaimOrder
+from kernel_stub.store.claims import Claiming, ClaimOrder
 from kernel_stub.store.database import Database, Transaction
 from kernel_stub.store.logbook import Logbook, find_stray, load_entries, load_head
 from kernel_stub.store.session import BodyCache, Session
@@ -158,7 +158,7 @@ class Queue:
 
         def work(transaction: Transaction) -> list[StepState]:
             is_alive = partial(self._database.is_alive, transaction)
-            claim = Claim(self._session(transaction), transaction, order, new_id=self._new_id, is_alive=is_alive)
+            claim = Claiming(self._session(transaction), transaction, order, new_id=self._new_id, is_alive=is_alive)
             return claim.held()
 
         return await self._database.write(work)

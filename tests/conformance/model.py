@@ -40,6 +40,7 @@ class ModelExecutor:
 
     def __init__(self) -> None:
         self.works: dict[str, tuple[Json, asyncio.Task[Json]]] = {}
+        self.steps: dict[str, asyncio.Task[Json]] = {}
         self.done = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -112,14 +113,23 @@ class ModelExecutor:
             if before[0] != identity:
                 return self.other_body(request, before[1])
             return await self.copy(request, before[1])
-        work = asyncio.create_task(self.work(request))
+        work = self.adopted(request) or asyncio.create_task(self.work(request))
         self.works[request["execution_id"]] = (identity, work)
+        self.steps[self.step(request)] = work
         return await self.wait(request, work)
 
     def admit(self, request: dict[str, Json]) -> None:
         """Refuse what is not offered."""
         if request["task_type"] != "swarm":
             raise Refusal(404, "UNKNOWN_TASK_TYPE", f"no handler for {request['task_type']!r}")
+
+    def step(self, request: dict[str, Json]) -> Json:
+        """What is the same for all attempts at one step: the task id but for its last number, and the inputs."""
+        return json.dumps([request["task_id"].rpartition("-")[0], request["inputs"]], sort_keys=True)
+
+    def adopted(self, request: dict[str, Json]) -> asyncio.Task[Json] | None:
+        """The work of an earlier attempt."""
+        return self.steps.get(self.step(request))
 
     def identity(self, request: dict[str, Json], body: bytes) -> Json:
         """What must be the same under one execution id."""

@@ -192,6 +192,13 @@ class GivesUp(ModelExecutor):
             raise Refusal(503, "CANCELLED", "the caller hung up, so this was given up")
 
 
+class EachAttemptAgain(ModelExecutor):
+    """EXC-ADOPT-001."""
+
+    def adopted(self, request: dict[str, Json]) -> asyncio.Task[Json] | None:
+        return None
+
+
 class FailsOnBrokenBodies(ModelExecutor):
     """EXC-ERR-001."""
 
@@ -364,6 +371,7 @@ MUTANTS: dict[str, type[ModelExecutor]] = {
         ByteByByte,
         NewTime,
         GivesUp,
+        EachAttemptAgain,
         FailsOnBrokenBodies,
         Mute,
         Tracer,

@@ -105,10 +105,10 @@ async def test_only_chosen_requirements_are_examined_and_the_rest_is_reported_un
 
     report = document(results, address=target.address, capabilities=target.learned.capabilities)
     assert list(results) == ["EXC-CAPS-001", "EXC-CAPS-002"]
-    assert (report["conforms"], report["score"]) == (False, {"passed": 2, "of": 33})
+    assert (report["conforms"], report["score"]) == (False, {"passed": 2, "of": 34})
     assert report["requirements"][0]["reason"] == "not selected"
     assert json.loads(json.dumps(report)) == report
-    assert "the executor does NOT conform: 2 of 33" in summary(results)[-1]
+    assert "the executor does NOT conform: 2 of 34" in summary(results)[-1]
 
 
 def test_credentials_of_the_address_are_never_shown() -> None:

@@ -62,7 +62,7 @@ def test_a_good_application_conforms_and_is_reported(tmp_path: Path) -> None:
 
     report = json.loads((tmp_path / "report.json").read_bytes())
     assert ended.returncode == 0, ended.stdout
-    assert "the executor conforms: 33 of 33 requirements passed" in ended.stdout
+    assert "the executor conforms: 34 of 34 requirements passed" in ended.stdout
     assert report["conforms"] is True
     assert report["executor"]["provider_family"] == "model-runtime"
     assert all(line["verdict"] == "pass" and line["exchanges"] for line in report["requirements"])
@@ -76,7 +76,7 @@ def test_a_broken_must_fails_the_session_and_is_quoted() -> None:
     assert ended.returncode == 1
     assert "policy binding invalid: …” (recording)" in ended.stdout
     assert "a policy with policy_hash" in ended.stdout
-    assert "1 failed, 32 passed" in ended.stdout
+    assert "1 failed, 33 passed" in ended.stdout
 
 
 def test_a_broken_should_is_a_warning() -> None:
@@ -87,7 +87,7 @@ def test_a_broken_should_is_a_warning() -> None:
     assert ended.returncode == 0, ended.stdout
     assert "1 warned" in ended.stdout
     assert "WARN       EXC-VERIFY-006" in ended.stdout
-    assert "the executor conforms: 32 of 33" in ended.stdout
+    assert "the executor conforms: 33 of 34" in ended.stdout
 
 
 def test_an_absent_executor_fails_and_the_rest_is_not_tested() -> None:

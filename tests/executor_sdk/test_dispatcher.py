@@ -17,7 +17,7 @@ from executor_sdk.authoring.threads import Threads
 from executor_sdk.authoring.verdict import Candidate, Verdict
 from executor_sdk.dispatcher import Dispatcher
 from executor_sdk.errors import FetchError, MalformedRequestError, Refuse, UnknownPolicyError, UnknownTaskTypeError
-from executor_sdk.executions.executions import Bounds, Executions, How, Reply
+from executor_sdk.executions.executions import Executions, How, Reply, WorkBounds
 from executor_sdk.executions.memory import MemoryLedger
 from executor_sdk.executions.record import Keep
 from executor_sdk.executor import Executor
@@ -53,7 +53,7 @@ class House:
         keep = Keep(count=100, total_bytes=100_000, age_ms=1_000_000)
         self.dispatcher = Dispatcher(
             executor.registry,
-            Executions(MemoryLedger(), bounds=Bounds(4, 4), keep=keep),
+            Executions(MemoryLedger(), bounds=WorkBounds(4, 4), keep=keep),
             executor.settings,
             Surroundings(Threads(4)),
             artifacts=self.artifacts,

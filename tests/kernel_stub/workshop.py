@@ -14,7 +14,7 @@ import httpx2
 
 from executor_sdk.artifacts.folder import FolderArtifacts
 from kernel_stub.fleet.clients import Clients
-from kernel_stub.fleet.registry import Registry
+from kernel_stub.fleet.registry import ExecutorRegistry
 from kernel_stub.log.identity import Identity
 from kernel_stub.rules.records import ExecutorEntry, Run
 from kernel_stub.runs.attempt import Attempts, no_failpoint
@@ -38,7 +38,7 @@ class Workshop:
     settings: KernelSettings
     identity: Identity
     store: Store
-    registry: Registry
+    registry: ExecutorRegistry
     clients: Clients
     commands: RunCommands
     audit: Audit
@@ -79,7 +79,7 @@ async def workshop(
     made = KernelSettings(state_dir, **{"poll_ms": 25, "call_timeout_s": 5.0, "drain_s": 1.0, **settings})
     async with _http(apps) as http, open_store(made.store_path, seed_path=made.seed_path) as store:
         clients = Clients(made, http)
-        registry = Registry(store.executors, clients)
+        registry = ExecutorRegistry(store.executors, clients)
         for name in apps or {"scripted": None}:
             await store.executors.put(ExecutorEntry(name, f"http://{name}" if apps else base_url))
         audit = Audit(store.log, frozenset({store.identity.node_id}), FolderArtifacts(made.outputs_dir))

@@ -54,7 +54,7 @@ def test_a_baked_project_passes_its_own_tests_in_a_clean_environment(tmp_path: P
     run(python, "-m", "pip", "install", "-q", "--disable-pip-version-check", "-e", ".[test]", cwd=project)
 
     assert "4 passed" in run(python, "-m", "pytest", cwd=project)
-    assert "conforms: 33 of 33" in run(
+    assert "conforms: 34 of 34" in run(
         python, "-m", "pytest", "--conformance", "--executor-app", "sales_drivers.executor", cwd=project
     )
     assert '"verification_status": "passed"' in run(

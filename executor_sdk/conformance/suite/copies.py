@@ -1,8 +1,9 @@
-"""Checks of repeated requests: a kernel sends the same body up to five times, and hangs up in between."""
+"""Checks of repeated requests: copies of one body, hung up upon in between, and later attempts at one step."""
 
 from __future__ import annotations
 
 from typing import Final
+from uuid import uuid4
 
 import anyio
 import orjson
@@ -81,6 +82,25 @@ async def a_caller_that_hung_up_may_ask_again(probe: Probe) -> None:
     _output(await probe.post("/execute", body), "the request sent again after its caller hung up")
 
 
+@proves("EXC-ADOPT-001")
+async def a_later_attempt_gets_the_answer_of_an_earlier_one(probe: Probe) -> None:
+    """The first was answered and nobody has judged it, so nobody has turned it down.
+
+    A kernel names the task of attempt n `run-RUN-AGENT-n`, with the agent in the inputs; the rest stays the same.
+    """
+    await probe.done()
+    sample = await probe.sample()
+    if not isinstance(sample.inputs, dict):
+        raise NotTestableError("the sample's inputs are no object, so they cannot name the agent of a run step")
+    first = bodies.ask(sample, inputs={"agent_id": "agent", **sample.inputs})
+    earlier, later = await probe.post("/execute", first), await probe.post("/execute", _next_attempt(first))
+    _output(earlier, "the first attempt")
+    _output(later, "the second attempt")
+    for field in ("candidate_output", "evidence_inline", "evidence_refs"):
+        if earlier.json.get(field) != later.json.get(field):
+            raise BrokenError(f"the second attempt at a step whose success was answered got another {field}")
+
+
 async def at_once(probe: Probe, requests: list[Json]) -> list[Received]:
     """The answers to requests that are sent at the same time, in their order."""
     answers: dict[int, Received] = {}
@@ -95,6 +115,14 @@ async def at_once(probe: Probe, requests: list[Json]) -> list[Received]:
     except BaseExceptionGroup as group:
         raise _first_broken(group) from None
     return [answers[number] for number in range(len(requests))]
+
+
+def _next_attempt(request: dict[str, Json]) -> dict[str, Json]:
+    """What a kernel sends for the attempt after that of `request`: other ids, the same work."""
+    task_id = f"{request['task_id'].removesuffix('-1')}-2"
+    execution_id = f"exec-p-{uuid4()}"
+    changed = {"task_id": task_id, "execution_id": execution_id, "attempt_id": execution_id}
+    return request | changed | {"task_contract": request["task_contract"] | {"task_id": task_id}}
 
 
 def _with_another_prompt(request: dict[str, Json]) -> dict[str, Json]:

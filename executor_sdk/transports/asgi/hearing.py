@@ -19,7 +19,7 @@ HEARD_AFTER_S: Final = 0.1
 MAX_WAITING: Final = 8_192
 
 
-class Connection(Protocol):
+class ServedConnection(Protocol):
     """What a server knows of one connection."""
 
     def is_closing(self) -> bool:
@@ -35,11 +35,11 @@ class Hearing:
 
     def __init__(self, heard: Callable[[Reply], Awaitable[None]]) -> None:
         self._heard = heard
-        self._waiting: deque[tuple[float, Reply, Connection]] = deque()
+        self._waiting: deque[tuple[float, Reply, ServedConnection]] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self._telling: set[asyncio.Task[None]] = set()
 
-    def sent(self, reply: Reply, connection: Connection) -> None:
+    def sent(self, reply: Reply, connection: ServedConnection) -> None:
         """The whole answer was given to the network."""
         loop = asyncio.get_running_loop()
         self._waiting.append((loop.time() + HEARD_AFTER_S, reply, connection))
@@ -61,13 +61,13 @@ class Hearing:
     def _look(self) -> None:
         loop = asyncio.get_running_loop()
         now = loop.time()
-        due: list[tuple[float, Reply, Connection]] = []
+        due: list[tuple[float, Reply, ServedConnection]] = []
         while self._waiting and self._waiting[0][0] <= now:
             due.append(self._waiting.popleft())
         self._tell(due)
         self._timer = loop.call_at(self._waiting[0][0], self._look) if self._waiting else None
 
-    def _tell(self, sent: list[tuple[float, Reply, Connection]]) -> None:
+    def _tell(self, sent: list[tuple[float, Reply, ServedConnection]]) -> None:
         heard = [reply for _, reply, connection in sent if not connection.is_closing()]
         if heard:
             task = asyncio.get_running_loop().create_task(self._tell_all(heard))
@@ -79,7 +79,7 @@ class Hearing:
             await self._heard(reply)
 
 
-def connection_of(receive: Receive) -> Connection | None:
+def connection_of(receive: Receive) -> ServedConnection | None:
     """The connection behind a request, where the server is uvicorn and nothing stands between; else None."""
     connection = getattr(getattr(receive, "__self__", None), "transport", None)
     return connection if hasattr(connection, "is_closing") else None

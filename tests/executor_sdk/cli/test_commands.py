@@ -116,7 +116,7 @@ def test_conformance_reports_and_passes(capsys: Output, tmp_path: Path) -> None:
     """The kit's own executor conforms; the report is written where it is wanted."""
     assert main(["conformance", SERVED, "--report", str(tmp_path / "report.json")]) == 0
 
-    assert "the executor conforms: 33 of 33" in capsys.readouterr().out
+    assert "the executor conforms: 34 of 34" in capsys.readouterr().out
     assert json.loads((tmp_path / "report.json").read_bytes())["executor"]["model_id"] == "sums-1"
 
 
@@ -125,7 +125,7 @@ def test_conformance_judges_what_is_chosen(capsys: Output) -> None:
     assert main(["conformance", f"{SERVED}:failing", "--only", "EXC-VERIFY-003"]) == 1
     assert "its own candidate was failed with reason codes [101]" in capsys.readouterr().out
     assert main(["conformance", f"{SERVED}:failing", "--only", "EXC-HEALTH", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["totals"]["not-tested"] == 32
+    assert json.loads(capsys.readouterr().out)["totals"]["not-tested"] == 33
     assert main(["conformance", f"{SERVED}:warned", "--only", "EXC-VERIFY-006"]) == 0
 
 

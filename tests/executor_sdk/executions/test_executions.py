@@ -20,7 +20,7 @@ from executor_sdk.errors import (
     TaskLostError,
 )
 from executor_sdk.executions.admission import Lane
-from executor_sdk.executions.executions import PRUNE_EVERY, Bounds, Executions, How, Plan, Reply
+from executor_sdk.executions.executions import PRUNE_EVERY, Executions, How, Plan, Reply, WorkBounds
 from executor_sdk.executions.live import LiveWork, Observer
 from executor_sdk.executions.memory import MemoryLedger
 from executor_sdk.executions.presence import Presence
@@ -64,7 +64,11 @@ def make_executions(
 ) -> Executions:
     """Executions on an empty ledger in memory."""
     return Executions(
-        ledger or MemoryLedger(), bounds=Bounds(slots, queue, **bounds), keep=keep, drain_s=drain_s, observer=observer
+        ledger or MemoryLedger(),
+        bounds=WorkBounds(slots, queue, **bounds),
+        keep=keep,
+        drain_s=drain_s,
+        observer=observer,
     )
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from executor_sdk.errors import TaskLostError
 from executor_sdk.executions.admission import Lane
-from executor_sdk.executions.executions import Bounds, Executions, How, Plan, Reply
+from executor_sdk.executions.executions import Executions, How, Plan, Reply, WorkBounds
 from executor_sdk.executions.ledger import LedgerError
 from executor_sdk.executions.live import LiveWork
 from executor_sdk.executions.record import Keep, Outcome, State
@@ -47,7 +47,7 @@ class Process:
 
     def __init__(self, path: Path) -> None:
         self.ledger = SqliteLedger(path)
-        self.executions = Executions(self.ledger, bounds=Bounds(4, 4), keep=KEEP, drain_s=5)
+        self.executions = Executions(self.ledger, bounds=WorkBounds(4, 4), keep=KEEP, drain_s=5)
         self.starts = 0
         self.started, self.go_on = anyio.Event(), anyio.Event()
 

@@ -11,7 +11,7 @@ from starlette.types import Message
 
 from kernel_stub.api.bodies import SlowBodyError, read_body
 from kernel_stub.api.executors import Naming
-from kernel_stub.errors import MalformedRequestError
+from kernel_stub.errors import UnreadableRequestError
 
 pytestmark = pytest.mark.anyio
 
@@ -36,7 +36,7 @@ async def test_a_caller_that_hangs_up_half_way_changes_nothing() -> None:
     async def hanging_up() -> Message:
         return next(messages)
 
-    with pytest.raises(MalformedRequestError, match="the caller hung up"):
+    with pytest.raises(UnreadableRequestError, match="the caller hung up"):
         await read_body(_request(hanging_up), max_bytes=100)
 
 

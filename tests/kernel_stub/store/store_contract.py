@@ -63,7 +63,7 @@ async def with_a_worker(store: Store) -> AsyncIterator[Store]:
 async def claimed(
     store: Store, *, limit: int = 100, now_ms: int = 10, owner: str = "w", holder: str | None = None, **order: Any
 ) -> list[StepState]:
-    """Claim as a worker that lives, or in the name of `holder`."""
+    """Claiming as a worker that lives, or in the name of `holder`."""
     return await store.queue.claim(
         ClaimOrder(owner, holder or _workers[store], limit, now_ms, max_recoveries=2, **order),
     )
