@@ -1,0 +1,130 @@
+"""An answer counts as heard when its connection is still there a moment later; nobody who hung up has heard it."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from typing import Any
+
+import anyio
+import httpx2
+import pytest
+
+from executor_sdk.errors import Refuse
+from executor_sdk.executions.executions import Reply
+from executor_sdk.executions.record import Key, Outcome
+from executor_sdk.executor import Executor
+from executor_sdk.testing.server import serve
+from executor_sdk.transports.asgi import hearing
+from executor_sdk.transports.asgi.hearing import Hearing, connection_of
+from tests.executor_sdk.transports.test_asgi import make_body
+
+KEY: Key = ("", "execute", "exec-1")
+
+
+class Line:
+    """A connection that is there until somebody hangs up."""
+
+    def __init__(self, *, closed: bool = False) -> None:
+        self.closed = closed
+
+    def is_closing(self) -> bool:
+        """Whether somebody has hung up."""
+        return self.closed
+
+
+class Heard:
+    """Collects what was heard."""
+
+    def __init__(self) -> None:
+        self.replies: list[Reply] = []
+        self.happened = anyio.Event()
+
+    async def __call__(self, reply: Reply) -> None:
+        self.replies.append(reply)
+        self.happened.set()
+
+
+def make_reply(number: int = 1) -> Reply:
+    """A reply that can be told apart."""
+    return Reply(("", "execute", f"exec-{number}"), Outcome(200, b"{}"))
+
+
+@pytest.mark.anyio
+async def test_who_is_there_a_moment_later_has_heard() -> None:
+    """Who has left by then has not."""
+    heard, left = Heard(), Line()
+    hearing_of = Hearing(heard)
+    hearing_of.sent(make_reply(1), left)
+    hearing_of.sent(make_reply(2), Line())
+    left.closed = True
+    assert heard.replies == []
+
+    with anyio.fail_after(5):
+        await heard.happened.wait()
+
+    assert heard.replies == [make_reply(2)]
+
+
+@pytest.mark.anyio
+async def test_a_stopping_server_tells_at_once() -> None:
+    """What it does not tell now it never will."""
+    heard = Heard()
+    hearing_of = Hearing(heard)
+    for number in range(3):
+        hearing_of.sent(make_reply(number), Line(closed=number == 1))
+
+    await hearing_of.flush()
+
+    assert heard.replies == [make_reply(0), make_reply(2)]
+
+
+@pytest.mark.anyio
+async def test_those_that_wait_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With one more, the oldest is looked at now."""
+    monkeypatch.setattr(hearing, "MAX_WAITING", 2)
+    monkeypatch.setattr(hearing, "HEARD_AFTER_S", 60.0)
+    heard = Heard()
+    hearing_of = Hearing(heard)
+    for number in range(3):
+        hearing_of.sent(make_reply(number), Line())
+
+    with anyio.fail_after(5):
+        await heard.happened.wait()
+
+    assert heard.replies == [make_reply(0)]
+    await hearing_of.flush()
+
+
+def test_other_servers_have_no_connection_to_look_at() -> None:
+    """Nor has a request that something stands in front of."""
+
+    async def receive() -> dict[str, Any]:
+        return {}
+
+    assert connection_of(receive) is None
+
+
+def test_a_caller_that_hangs_up_has_heard_nothing_however_quick_the_answer() -> None:
+    """Its refusal goes to the next attempt, and the work is not done a second time."""
+    started, runs = threading.Semaphore(0), list[str]()
+    executor = Executor("test", "refuses-1")
+
+    @executor.execute("swarm")
+    async def refuse(inputs: dict[str, Any]) -> dict[str, Any]:
+        runs.append(inputs["prompt"])
+        started.release()
+        await anyio.sleep(0.001)
+        raise Refuse("NO", "never")
+
+    with serve(executor) as server, httpx2.Client() as http:
+        for number in range(100):
+            body = make_body(f"exec-{number}-1", prompt=str(number), attempt=1)
+            with socket.create_connection(("127.0.0.1", server.port)) as connection:
+                head = f"POST /execute HTTP/1.1\r\nhost: x\r\ncontent-length: {len(body)}\r\n\r\n"
+                connection.sendall(head.encode() + body)
+                assert started.acquire(timeout=5)
+            next_body = make_body(f"exec-{number}-2", prompt=str(number), attempt=2)
+            assert http.post(f"{server.url}/execute", content=next_body).status_code == 422
+
+    assert runs == [str(number) for number in range(100)]
