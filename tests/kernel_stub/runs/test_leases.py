@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -63,10 +64,18 @@ def other_process(state_dir: Path, url: str, executor: Slow) -> Iterator[subproc
         process.wait()
 
 
-def stop(process: subprocess.Popen[bytes]) -> None:
-    """Stop the process, and see it stopped."""
-    process.send_signal(signal.SIGSTOP)
-    os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WNOWAIT)
+def stop(process: subprocess.Popen[bytes], store: Path) -> None:
+    """Stop the process, and not in the middle of a transaction: that would stop everybody who writes."""
+    while True:
+        process.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, process.pid, os.WSTOPPED)
+        with closing(sqlite3.connect(store, timeout=0, isolation_level=None)) as file:
+            try:
+                file.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError:
+                process.send_signal(signal.SIGCONT)
+            else:
+                return
 
 
 def shifted(hours: int) -> Callable[[], int]:
@@ -107,7 +116,7 @@ async def test_a_worker_that_is_stopped_for_a_while_keeps_its_step(tmp_path: Pat
         async with workshop(tmp_path, base_url=served.url) as shop:
             await shop.commands.submit(SPEC, kickoff=True)
             with other_process(tmp_path, served.url, executor) as process:
-                stop(process)
+                stop(process, shop.settings.store_path)
                 await work_once(shop, hours=hours)
                 [held] = await shop.store.runs.steps("r")
 
