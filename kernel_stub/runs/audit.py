@@ -11,7 +11,7 @@ from executor_sdk.artifacts.folder import FolderArtifacts
 from executor_sdk.errors import ExecutorError
 from executor_sdk.protocol.plain import Json, parse
 from kernel_stub.errors import TablesDifferError
-from kernel_stub.log.head import Head
+from kernel_stub.log.head import Head, check_head
 from kernel_stub.log.history import compare
 from kernel_stub.log.pages import walk_along
 from kernel_stub.log.replay import Replay
@@ -32,8 +32,14 @@ class Audit:
     outputs: FolderArtifacts
 
     async def head(self) -> Head:
-        """The signed head, as it was last committed."""
-        return await self.log.head()
+        """The signed head, as it was last committed.
+
+        Raises:
+            BrokenHeadError: the node did not sign it.
+        """
+        head = await self.log.head()
+        check_head(head, self.trusted)
+        return head
 
     async def verify(self, kept: Head | None = None) -> Head:
         """Recompute every hash, signature and link; returns the head that they lead to.

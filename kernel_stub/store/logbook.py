@@ -13,7 +13,7 @@ from kernel_stub.errors import BrokenHeadError, BrokenLogError, ForeignSeedError
 from kernel_stub.log.chain import linked
 from kernel_stub.log.entry import Entry, RunRow, Stray, TaskRow
 from kernel_stub.log.growth import Tip, grown, head_of, sealed, tip_of
-from kernel_stub.log.head import Head, empty_head
+from kernel_stub.log.head import Head, check_head, empty_head
 from kernel_stub.log.identity import Identity
 from kernel_stub.log.pages import PAGE_EVENTS
 from kernel_stub.rules.records import EventDraft, RunEvent
@@ -44,6 +44,8 @@ class Logbook:
 
     def __init__(self) -> None:
         self._grown: _Grown | None = None
+        #: The head that was signed or checked here last; one that another process left is checked first.
+        self._known: Head | None = None
 
     def append(
         self, transaction: Transaction, identity: Identity, drafts: Sequence[EventDraft], told: Sequence[RunEvent]
@@ -52,10 +54,11 @@ class Logbook:
 
         Raises:
             InvalidEventError: an event would be larger than the protocol allows.
+            BrokenHeadError: somebody else wrote the head; to append to it would be to sign what it says.
         """
         if not (drafts or told):
             return
-        before, tip = (self._grown.before, self._grown.tip) if self._grown else _locked(transaction)
+        before, tip = (self._grown.before, self._grown.tip) if self._grown else self._locked(transaction, identity)
         growth = grown(tip, identity, drafts, told)
         transaction.run_each("append_event", map(asdict, growth.events))
         transaction.run_each("append_run_event", map(asdict, growth.run_events))
@@ -66,12 +69,23 @@ class Logbook:
         """Sign the head of what this transaction has appended; called just before it is committed."""
         if self._grown is not None:
             identity, before, tip = self._grown
-            _put_head(transaction, head_of(tip, identity, adopted=before.adopted))
+            self._known = head_of(tip, identity, adopted=before.adopted)
+            _put_head(transaction, self._known)
         self.forget()
 
     def forget(self) -> None:
         """The transaction has ended, one way or the other."""
         self._grown = None
+
+    def _locked(self, transaction: Transaction, identity: Identity) -> tuple[Head, Tip]:
+        """Where the log stands. Locked first and counted second: whoever else appends waits for this transaction."""
+        if not (found := transaction.run("lock_head")):
+            raise BrokenHeadError(0, "it is not there")
+        head = Head(*found[0])
+        if head != self._known:
+            check_head(head, frozenset({identity.node_id}))
+            self._known = head
+        return head, tip_of(head)
 
 
 def signer_of(transaction: Transaction) -> str | None:
@@ -134,13 +148,6 @@ def _entry(row: Row) -> Entry:
     if event is not None:
         return Entry(entry, "event", event, None if of_task[0] is None else TaskRow(*of_task), link)
     return Entry(entry, "run event", run_event, None if of_run[0] is None else RunRow(*of_run), link)
-
-
-def _locked(transaction: Transaction) -> tuple[Head, Tip]:
-    """Where the log stands. Locked first and counted second: whoever else appends waits for this transaction."""
-    (row,) = transaction.run("lock_head")
-    head = Head(*row)
-    return head, tip_of(head)
 
 
 def _put_head(transaction: Transaction, head: Head) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 
 from executor_sdk.sqlite.connection import Connection, open_file
 from executor_sdk.sqlite.writer import Writer
-from kernel_stub.errors import ForeignSeedError, StoreError
+from kernel_stub.errors import BrokenHeadError, ForeignSeedError, StoreError
 from kernel_stub.log.identity import Identity
 from kernel_stub.log.walk import Walk
 from kernel_stub.rules.records import EventDraft, RunEvent
@@ -137,6 +138,26 @@ async def test_two_processes_append_to_one_chain(place: Path, reader: Connection
     await other.writer.aclose()
 
     assert walked(reader) == 120
+
+
+async def test_nothing_is_appended_to_a_head_that_the_node_did_not_sign(
+    place: Path, reader: Connection, appending: Appending
+) -> None:
+    """Whoever cut the log and wrote a fitting head would have it signed by the next event otherwise."""
+    await appending.append("first")
+    await appending.append("second")
+    short = (1, "00" * 32)
+    with closing(sqlite3.connect(place, isolation_level=None)) as connection:
+        connection.execute("UPDATE log_head SET entries = ?, chain = ?", short)
+
+    with pytest.raises(BrokenHeadError, match="head of 1 entries is broken: its signature is not its node's"):
+        await appending.append("third")
+    with closing(sqlite3.connect(place, isolation_level=None)) as connection:
+        connection.execute("DELETE FROM log_head")
+    with pytest.raises(BrokenHeadError, match="it is not there"):
+        await appending.append("third")
+
+    assert reader.run("count_log") == [(4, 2, 6)]
 
 
 async def test_a_log_is_of_one_node(reader: Connection, appending: Appending) -> None:
