@@ -5,7 +5,8 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
@@ -289,6 +290,35 @@ def test_a_full_house_says_503_and_when_to_come_back() -> None:
         hold.go_on.set()
 
 
+def test_a_plain_function_past_its_deadline_holds_slot_and_step_until_it_returns() -> None:
+    """The call is answered at its deadline; the next attempt waits for the thread, and none overlaps another."""
+    release, running, overlaps, starts = threading.Event(), threading.Semaphore(1), list[int](), list[int]()
+    executor = Executor("test", "blocking-1", timeout_s=0.1)
+
+    @executor.execute("swarm")
+    def block(task: Task) -> dict[str, Any]:
+        starts.append(task.attempt)
+        if not running.acquire(blocking=False):
+            overlaps.append(task.attempt)
+        release.wait(WAIT_S)
+        running.release()
+        return {"answer": "done"}
+
+    with serve(executor) as server, ThreadPoolExecutor() as pool:
+        overrun = httpx2.post(f"{server.url}/execute", content=make_body("exec-p-1", attempt=1))
+        health = httpx2.get(f"{server.url}/health").json()
+        second = pool.submit(httpx2.post, f"{server.url}/execute", content=make_body("exec-p-2", attempt=2))
+        until(lambda: httpx2.get(f"{server.url}/health").json()["joined"] == 1)
+        waited = list(starts)
+        release.set()
+
+        assert (overrun.status_code, error_of(overrun)["code"]) == (504, "TASK_TIMEOUT")
+        assert (health["running"], health["overrunning"]) == (1, 1)
+        assert waited == [1]
+        assert second.result(WAIT_S).json()["candidate_output"] == {"answer": "done"}
+        assert (starts, overlaps) == ([1, 2], [])
+
+
 def test_a_stopping_server_cuts_what_does_not_end() -> None:
     """The drain has its time, then handlers are stopped, and the server goes down."""
     hold = Hold(drain_s=0.05)
@@ -338,3 +368,11 @@ def read_all(connection: socket.socket) -> bytes:
     while chunk := connection.recv(65_536):
         received += chunk
     return received
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Wait for something that the server brings about."""
+    give_up = time.monotonic() + WAIT_S
+    while not condition():
+        assert time.monotonic() < give_up
+        time.sleep(0.01)
