@@ -11,8 +11,8 @@ from msgspec import Struct
 
 from executor_sdk.errors import BodyDiffersError, TaskLostError
 from executor_sdk.executions.alone import Alone
-from executor_sdk.executions.ledger import StepBusyError
-from executor_sdk.executions.record import Ask, Keep, Key, Outcome, State, Work
+from executor_sdk.executions.ledger import StepBusyError, TooManyAsksError
+from executor_sdk.executions.record import MAX_ASKS, Ask, Keep, Key, Outcome, State, Work
 
 
 class _AskRow(Struct, gc=False):
@@ -114,7 +114,7 @@ class MemoryLedger:
 
     async def turn_down(self, key: Key) -> None:
         """See the port."""
-        if (row := self._asks.get(key)) is not None:
+        if (row := self._asks.get(key)) is not None and row.work.ended:
             row.work.turned_down = True
 
     async def withdraw(self, key: Key, reason: str) -> Work | None:
@@ -178,7 +178,7 @@ class MemoryLedger:
     def _join(self, ask: Ask) -> Work | None:
         row = self._asks.get(ask.key)
         if row is None:
-            return None if ask.step is None else self._adopt(ask, self._steps.get(ask.step.key))
+            return None if ask.step is None else self._adopt(ask, self._steps.get(ask.step.key), None)
         if row.digest != ask.digest:
             raise BodyDiffersError
         if row.withdrawn is not None:
@@ -187,14 +187,19 @@ class MemoryLedger:
             return row.work
         if row.work.busy:
             raise StepBusyError(row.work)
-        return None
+        return None if ask.step is None else self._adopt(ask, self._steps.get(ask.step.key), row)
 
-    def _adopt(self, ask: Ask, work: Work | None) -> Work | None:
-        if work is None or ask.step is None:
+    def _adopt(self, ask: Ask, work: Work | None, before: _AskRow | None) -> Work | None:
+        if work is None:
             return None
-        if not ask.wants_new_work and work.adoptable_by(ask.step):
+        if work.adoptable_by(ask, overtaken=before is not None):
+            asks = self._works[work.work_id][1]
+            if len(asks) >= MAX_ASKS:
+                raise TooManyAsksError
+            if before is not None:
+                self._works[before.work.work_id][1].remove(ask.key)
             self._asks[ask.key] = _AskRow(ask.digest, work, adopted=True)
-            self._works[work.work_id][1].append(ask.key)
+            asks.append(ask.key)
             return work
         if work.busy:
             raise StepBusyError(work)
