@@ -95,14 +95,16 @@ class MemoryLedger:
         work = found[0]
         work.state, work.outcome, work.ended_ms, work.busy = state, outcome, now_ms, busy
         work.cancel_reason = work.cancel_reason or reason
-        self._unheard[work_id] = work
         self._finished_bytes += work.size_bytes
+        if not busy:
+            self._rank(work)
         return work
 
     async def rest(self, work_id: str) -> None:
         """See the port."""
-        if (found := self._works.get(work_id)) is not None:
+        if (found := self._works.get(work_id)) is not None and found[0].busy:
             found[0].busy = False
+            self._rank(found[0])
 
     async def answered(self, key: Key, now_ms: int) -> None:
         """See the port."""
@@ -205,8 +207,15 @@ class MemoryLedger:
             raise StepBusyError(work)
         return None
 
+    def _rank(self, work: Work) -> None:
+        """Ended work whose threads have returned may be forgotten in its turn; before, it would hold up all others."""
+        if work.sent:
+            self._heard.append(work)
+        else:
+            self._unheard[work.work_id] = work
+
     def _may_forget(self, work: Work, keep: Keep, now_ms: int) -> bool:
-        if work.busy or keep.protects(work, now_ms):
+        if keep.protects(work, now_ms):
             return False
         finished = len(self._heard) + len(self._unheard)
         is_beyond = finished > keep.count or self._finished_bytes > keep.total_bytes

@@ -325,6 +325,22 @@ class LedgerContract:
 
         assert len(await ledger.page("", 10)) == 1
 
+    async def test_busy_work_holds_up_no_other_work(self, ledger: Ledger) -> None:
+        """A thread that never returns must not keep all that ended after it: the ledger would be full for good."""
+        keep = Keep(count=0, total_bytes=0, age_ms=1_000_000, full_bytes=2 * RECORD_BYTES)
+        await ledger.open(make_ask("stuck", step=attempt(1)), make_work(ledger, "stuck", step=attempt(1)))
+        await ledger.end("stuck", State.FAILED, Outcome(504, b"{}"), NOW - 1, busy=True)
+        await _end_some(ledger, 4)
+        for name in ("stuck", "exec-0", "exec-1"):
+            await ledger.answered(key_of(name), NOW + 5)
+
+        assert await ledger.make_room(keep, NOW + 10)
+
+        assert [work.work_id for work in await ledger.page("", 10)] == ["stuck"]
+        await ledger.rest("stuck")
+        await ledger.make_room(keep, NOW + 10)
+        assert await ledger.page("", 10) == []
+
     @pytest.mark.parametrize("first", [2, 3])
     async def test_of_those_who_had_adopted_cut_work_one_opens_and_the_others_join(
         self, ledger: Ledger, first: int
