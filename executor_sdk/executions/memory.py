@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Mapping, Sequence
 from itertools import islice
 from uuid import uuid4
@@ -38,9 +38,9 @@ class MemoryLedger:
         self._works: dict[str, tuple[Work, list[Key]]] = {}
         #: The latest work of each step.
         self._steps: dict[bytes, Work] = {}
-        #: Finished work whose answer nobody has heard, in the order of its end; and work whose answer was heard. That
-        #: is a deque, because the first key of a dict is found ever more slowly the more were deleted before it.
-        self._unheard: dict[str, Work] = {}
+        #: Finished work whose answer nobody has heard, in the order of its end; and work whose answer was heard. No
+        #: plain dict: its first key is found ever more slowly the more were deleted before it.
+        self._unheard: OrderedDict[str, Work] = OrderedDict()
         self._heard: deque[Work] = deque()
         self._finished_bytes = 0
 
