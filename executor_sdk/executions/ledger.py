@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from executor_sdk.errors import TaskError
+from executor_sdk.errors import SaturatedError, TaskError
 from executor_sdk.executions.record import Ask, Keep, Key, Outcome, State, Work
 
 
@@ -14,6 +14,10 @@ class LedgerError(TaskError):
 
     status_code = 503
     code = "LEDGER_FAILED"
+
+
+class TooManyAsksError(SaturatedError):
+    """This step's work has as many attempts as one work may have; ask again when it is forgotten."""
 
 
 class StepBusyError(Exception):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Mapping, Sequence
 from itertools import islice
 from uuid import uuid4
@@ -11,8 +11,8 @@ from msgspec import Struct
 
 from executor_sdk.errors import BodyDiffersError, TaskLostError
 from executor_sdk.executions.alone import Alone
-from executor_sdk.executions.ledger import StepBusyError
-from executor_sdk.executions.record import Ask, Keep, Key, Outcome, State, Work
+from executor_sdk.executions.ledger import StepBusyError, TooManyAsksError
+from executor_sdk.executions.record import MAX_ASKS, Ask, Keep, Key, Outcome, State, Work
 
 
 class _AskRow(Struct, gc=False):
@@ -38,9 +38,9 @@ class MemoryLedger:
         self._works: dict[str, tuple[Work, list[Key]]] = {}
         #: The latest work of each step.
         self._steps: dict[bytes, Work] = {}
-        #: Finished work whose answer nobody has heard, in the order of its end; and work whose answer was heard. That
-        #: is a deque, because the first key of a dict is found ever more slowly the more were deleted before it.
-        self._unheard: dict[str, Work] = {}
+        #: Finished work whose answer nobody has heard, in the order of its end; and work whose answer was heard. No
+        #: plain dict: its first key is found ever more slowly the more were deleted before it.
+        self._unheard: OrderedDict[str, Work] = OrderedDict()
         self._heard: deque[Work] = deque()
         self._finished_bytes = 0
 
@@ -95,14 +95,16 @@ class MemoryLedger:
         work = found[0]
         work.state, work.outcome, work.ended_ms, work.busy = state, outcome, now_ms, busy
         work.cancel_reason = work.cancel_reason or reason
-        self._unheard[work_id] = work
         self._finished_bytes += work.size_bytes
+        if not busy:
+            self._rank(work)
         return work
 
     async def rest(self, work_id: str) -> None:
         """See the port."""
-        if (found := self._works.get(work_id)) is not None:
+        if (found := self._works.get(work_id)) is not None and found[0].busy:
             found[0].busy = False
+            self._rank(found[0])
 
     async def answered(self, key: Key, now_ms: int) -> None:
         """See the port."""
@@ -114,7 +116,7 @@ class MemoryLedger:
 
     async def turn_down(self, key: Key) -> None:
         """See the port."""
-        if (row := self._asks.get(key)) is not None:
+        if (row := self._asks.get(key)) is not None and row.work.ended:
             row.work.turned_down = True
 
     async def withdraw(self, key: Key, reason: str) -> Work | None:
@@ -178,7 +180,7 @@ class MemoryLedger:
     def _join(self, ask: Ask) -> Work | None:
         row = self._asks.get(ask.key)
         if row is None:
-            return None if ask.step is None else self._adopt(ask, self._steps.get(ask.step.key))
+            return None if ask.step is None else self._adopt(ask, self._steps.get(ask.step.key), None)
         if row.digest != ask.digest:
             raise BodyDiffersError
         if row.withdrawn is not None:
@@ -187,21 +189,33 @@ class MemoryLedger:
             return row.work
         if row.work.busy:
             raise StepBusyError(row.work)
-        return None
+        return None if ask.step is None else self._adopt(ask, self._steps.get(ask.step.key), row)
 
-    def _adopt(self, ask: Ask, work: Work | None) -> Work | None:
-        if work is None or ask.step is None:
+    def _adopt(self, ask: Ask, work: Work | None, before: _AskRow | None) -> Work | None:
+        if work is None:
             return None
-        if not ask.wants_new_work and work.adoptable_by(ask.step):
+        if work.adoptable_by(ask, overtaken=before is not None):
+            asks = self._works[work.work_id][1]
+            if len(asks) >= MAX_ASKS:
+                raise TooManyAsksError
+            if before is not None:
+                self._works[before.work.work_id][1].remove(ask.key)
             self._asks[ask.key] = _AskRow(ask.digest, work, adopted=True)
-            self._works[work.work_id][1].append(ask.key)
+            asks.append(ask.key)
             return work
         if work.busy:
             raise StepBusyError(work)
         return None
 
+    def _rank(self, work: Work) -> None:
+        """Ended work whose threads have returned may be forgotten in its turn; before, it would hold up all others."""
+        if work.sent:
+            self._heard.append(work)
+        else:
+            self._unheard[work.work_id] = work
+
     def _may_forget(self, work: Work, keep: Keep, now_ms: int) -> bool:
-        if work.busy or keep.protects(work, now_ms):
+        if keep.protects(work, now_ms):
             return False
         finished = len(self._heard) + len(self._unheard)
         is_beyond = finished > keep.count or self._finished_bytes > keep.total_bytes

@@ -14,6 +14,9 @@ Key: TypeAlias = tuple[str, Literal["execute", "verify"], str]
 #: What a record takes beside its outcome, in bytes: keys, digests, times, and the places in indexes.
 RECORD_BYTES: Final = 1_024
 
+#: Asks that one work may have: every attempt at a step is one. Kernels give up long before.
+MAX_ASKS: Final = 256
+
 
 class State(StrEnum):
     """Where a piece of work stands; the last four are final."""
@@ -90,13 +93,19 @@ class Work(msgspec.Struct, gc=False):
         """Whether the state is final."""
         return self.state in FINAL
 
-    def adoptable_by(self, step: StepAttempt) -> bool:
-        """Whether an ask for a later attempt at the same step may have this work instead of new work.
+    def adoptable_by(self, ask: Ask, *, overtaken: bool = False) -> bool:
+        """Whether an ask for a later attempt at the same step may have this work instead of new work; where the work
+        that it had before was cut, and this was opened meanwhile, also an earlier attempt.
 
         While it runs; and a success until somebody says no: an answer that was heard is not an answer that counted. Of
         failures a refusal that nobody has heard is handed on; for any other the new attempt is the other try.
         """
-        if self.step is None or self.step.key != step.key or step.attempt <= self.step.attempt:
+        step = ask.step
+        if self.step is None or step is None or self.step.key != step.key:
+            return False
+        if step.attempt <= self.step.attempt and not overtaken:
+            return False
+        if self.ended and ask.wants_new_work:
             return False
         if self.state is State.ANSWERED:
             return not self.turned_down

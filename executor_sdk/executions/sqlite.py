@@ -10,8 +10,8 @@ from typing import Any, Final
 import orjson
 
 from executor_sdk.errors import BodyDiffersError, SaturatedError, TaskLostError
-from executor_sdk.executions.ledger import LedgerError, StepBusyError
-from executor_sdk.executions.record import RECORD_BYTES, Ask, Keep, Key, Outcome, State, StepAttempt, Work
+from executor_sdk.executions.ledger import LedgerError, StepBusyError, TooManyAsksError
+from executor_sdk.executions.record import MAX_ASKS, RECORD_BYTES, Ask, Keep, Key, Outcome, State, StepAttempt, Work
 from executor_sdk.sqlite.connection import Connection, Row, open_file
 from executor_sdk.sqlite.owners import Owner, is_alive
 from executor_sdk.sqlite.statements import load_sql
@@ -199,7 +199,7 @@ class SqliteLedger:
 def _join(sql: Connection, ask: Ask) -> Work | None:
     rows = sql.run("load_ask", **_named(ask.key))
     if not rows:
-        return None if ask.step is None else _adopt(sql, ask, ask.step)
+        return None if ask.step is None else _adopt(sql, ask, ask.step, overtaken=False)
     digest, work_id, adopted, withdrawn = rows[0]
     if digest is not None and digest != ask.digest:
         raise BodyDiffersError
@@ -210,14 +210,17 @@ def _join(sql: Connection, ask: Ask) -> Work | None:
         return work
     if work.busy:
         raise StepBusyError(work)
-    return None
+    return None if ask.step is None else _adopt(sql, ask, ask.step, overtaken=True)
 
 
-def _adopt(sql: Connection, ask: Ask, step: StepAttempt) -> Work | None:
+def _adopt(sql: Connection, ask: Ask, step: StepAttempt, *, overtaken: bool) -> Work | None:
     work = _one(sql.run("load_latest_of_step", step_key=step.key))
     if work is None:
         return None
-    if not ask.wants_new_work and work.adoptable_by(step):
+    if work.adoptable_by(ask, overtaken=overtaken):
+        ((asks,),) = sql.run("count_asks", work_id=work.work_id)
+        if asks >= MAX_ASKS:
+            raise TooManyAsksError
         _attach(sql, ask, work.work_id, adopted=True)
         return work
     if work.busy:

@@ -37,6 +37,10 @@ FROM works WHERE owner = :owner AND ended_ms IS NULL AND cancel_reason IS NOT NU
 INSERT INTO works (work_id, step_key, attempt, state, owner, wanted_until_ms, opened_ms, started_ms)
 VALUES (:work_id, :step_key, :attempt, :state, :owner, 0, :opened_ms, :started_ms)
 
+-- count_asks --
+-- How many asks a work has.
+SELECT count(*) FROM asks WHERE work_id = :work_id
+
 -- put_ask --
 -- An ask belongs to a work; one that opens again belongs to the new work from now on.
 INSERT OR REPLACE INTO asks (caller, kind, name, body_digest, work_id, adopted)
@@ -63,8 +67,8 @@ UPDATE works SET sent = 1 WHERE work_id = (
     SELECT work_id FROM asks WHERE caller = :caller AND kind = :kind AND name = :name)
 
 -- turn_down --
--- Its candidate was not passed.
-UPDATE works SET turned_down = 1 WHERE work_id = (
+-- Its candidate was not passed; what runs has none yet.
+UPDATE works SET turned_down = 1 WHERE ended_ms IS NOT NULL AND work_id = (
     SELECT work_id FROM asks WHERE caller = :caller AND kind = :kind AND name = :name)
 
 -- withdraw_ask --

@@ -5,9 +5,9 @@ from __future__ import annotations
 import anyio
 import pytest
 
-from executor_sdk.errors import BodyDiffersError, TaskLostError
+from executor_sdk.errors import BodyDiffersError, SaturatedError, TaskLostError
 from executor_sdk.executions.ledger import Ledger, StepBusyError
-from executor_sdk.executions.record import RECORD_BYTES, Ask, Keep, Key, Outcome, State, StepAttempt, Work
+from executor_sdk.executions.record import MAX_ASKS, RECORD_BYTES, Ask, Keep, Key, Outcome, State, StepAttempt, Work
 
 NOW = 1_000_000
 ANSWER = Outcome(200, b'{"candidate_output":1}', ((b"x-note", b"1"),))
@@ -324,6 +324,82 @@ class LedgerContract:
         await ledger.make_room(Keep(count=0, total_bytes=0, age_ms=0), NOW + 10)
 
         assert len(await ledger.page("", 10)) == 1
+
+    async def test_busy_work_holds_up_no_other_work(self, ledger: Ledger) -> None:
+        """A thread that never returns must not keep all that ended after it: the ledger would be full for good."""
+        keep = Keep(count=0, total_bytes=0, age_ms=1_000_000, full_bytes=2 * RECORD_BYTES)
+        await ledger.open(make_ask("stuck", step=attempt(1)), make_work(ledger, "stuck", step=attempt(1)))
+        await ledger.end("stuck", State.FAILED, Outcome(504, b"{}"), NOW - 1, busy=True)
+        await _end_some(ledger, 4)
+        for name in ("stuck", "exec-0", "exec-1"):
+            await ledger.answered(key_of(name), NOW + 5)
+
+        assert await ledger.make_room(keep, NOW + 10)
+
+        assert [work.work_id for work in await ledger.page("", 10)] == ["stuck"]
+        await ledger.rest("stuck")
+        await ledger.make_room(keep, NOW + 10)
+        assert await ledger.page("", 10) == []
+
+    @pytest.mark.parametrize("first", [2, 3])
+    async def test_of_those_who_had_adopted_cut_work_one_opens_and_the_others_join(
+        self, ledger: Ledger, first: int
+    ) -> None:
+        """Two attempts wait for work whose process dies: its step starts once more, not twice."""
+        second = 5 - first
+        await ledger.open(make_ask("exec-1", step=attempt(1)), make_work(ledger, step=attempt(1), state=State.RUNNING))
+        for number in (2, 3):
+            await ledger.join(make_ask(f"exec-{number}", step=attempt(number)))
+        await ledger.end("work-1", State.LOST, None, NOW)
+
+        one = await ledger.open(
+            make_ask(f"exec-{first}", step=attempt(first)), make_work(ledger, "work-2", step=attempt(first))
+        )
+        other = await ledger.open(
+            make_ask(f"exec-{second}", step=attempt(second)), make_work(ledger, "work-3", step=attempt(second))
+        )
+
+        assert (one[0], one[1].work_id) == (True, "work-2")
+        assert (other[0], other[1].work_id) == (False, "work-2")
+        found = await ledger.find(key_of(f"exec-{second}"))
+        assert found is not None
+        assert found.work_id == "work-2"
+
+    async def test_only_a_candidate_that_there_is_can_be_turned_down(self, ledger: Ledger) -> None:
+        """Who judges work that still runs judges something else: its success is kept."""
+        await ledger.open(make_ask("exec-1", step=attempt(1)), make_work(ledger, step=attempt(1), state=State.RUNNING))
+        await ledger.turn_down(key_of("exec-1"))
+        await ledger.end("work-1", State.ANSWERED, ANSWER, NOW)
+
+        adopted = await ledger.join(make_ask("exec-2", body=b"other", step=attempt(2)))
+
+        assert adopted is not None
+        assert adopted.outcome == ANSWER
+
+    async def test_who_wants_new_work_gets_none_while_the_steps_work_runs(self, ledger: Ledger) -> None:
+        """What runs was turned down by nobody; a second start would be the step's second side effect."""
+        await ledger.open(make_ask("exec-2", step=attempt(2)), make_work(ledger, step=attempt(2), state=State.RUNNING))
+
+        adopted = await ledger.join(make_ask("exec-3", step=attempt(3), wants_new_work=True))
+
+        assert adopted is not None
+        assert adopted.work_id == "work-1"
+
+    async def test_one_work_has_so_many_asks_and_no_more(self, ledger: Ledger) -> None:
+        """Who claims to be attempt after attempt fills no table; nor does that start the work again."""
+        await ledger.open(make_ask("exec-1", step=attempt(1)), make_work(ledger, step=attempt(1)))
+        await ledger.end("work-1", State.ANSWERED, ANSWER, NOW)
+        for number in range(2, MAX_ASKS + 1):
+            await ledger.join(make_ask(f"exec-{number}", step=attempt(number)))
+
+        late = make_ask("late", step=attempt(10_000))
+        with pytest.raises(SaturatedError, match="attempts"):
+            await ledger.join(late)
+        with pytest.raises(SaturatedError, match="attempts"):
+            await ledger.open(late, make_work(ledger, "work-2", step=attempt(10_000)))
+
+        assert await ledger.find(late.key) is None
+        assert await ledger.join(make_ask("exec-2", step=attempt(2))) is not None
 
 
 async def _end_some(ledger: Ledger, count: int) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from executor_sdk.executions.memory import MemoryLedger
-from tests.executor_sdk.executions.ledger_contract import LedgerContract
+from executor_sdk.executions.record import Keep, Outcome, State
+from tests.executor_sdk.executions.ledger_contract import NOW, LedgerContract, make_ask, make_work
 
 pytestmark = pytest.mark.anyio
 
@@ -17,3 +20,20 @@ class TestMemoryLedger(LedgerContract):
     def ledger(self) -> MemoryLedger:
         """An empty ledger."""
         return MemoryLedger()
+
+
+async def test_forgetting_much_at_once_takes_no_longer_for_each() -> None:
+    """The loop stands still meanwhile: eight times as much may not take sixty-four times as long."""
+
+    async def seconds_to_forget(count: int) -> float:
+        ledger = MemoryLedger()
+        for number in range(count):
+            await ledger.open(make_ask(f"exec-{number}"), make_work(ledger, f"work-{number}"))
+            await ledger.end(f"work-{number}", State.ANSWERED, Outcome(200, b"{}"), NOW)
+        began = time.process_time()
+        await ledger.make_room(Keep(count=0, total_bytes=0, age_ms=0), NOW + 1)
+        return time.process_time() - began
+
+    few = min([await seconds_to_forget(5_000) for _ in range(3)])
+
+    assert await seconds_to_forget(40_000) < 24 * few
