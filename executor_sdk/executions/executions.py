@@ -8,12 +8,12 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, Coroutine
 from enum import StrEnum
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 
 from executor_sdk.cancelling import Stop
-from executor_sdk.errors import DrainingError, SaturatedError, TaskCancelled, TaskLostError
+from executor_sdk.errors import DrainingError, ExecutorError, SaturatedError, TaskCancelled, TaskLostError
 from executor_sdk.executions.admission import Admission, Lane, Ticket
 from executor_sdk.executions.elsewhere import Elsewhere
 from executor_sdk.executions.ledger import Ledger, StepBusyError
@@ -28,8 +28,13 @@ CUT_S: Final = 2.0
 #: Seconds between two looks at a ledger that was found full.
 LOOK_AGAIN_S: Final = 0.25
 
+#: Seconds between two tries to write down what has happened.
+RECORD_AGAIN_S: Final = 0.5
+
 #: New work between two prunings of a ledger on a disk.
 PRUNE_EVERY: Final = 64
+
+T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
@@ -117,6 +122,9 @@ class Executions:
         self._overrunning = 0
         self._has_room = True
         self._look_at_s = 0.0
+        #: Works whose end, or whose rest, the ledger does not take at the moment.
+        self._unrecorded = 0
+        self._closing = False
 
     @property
     def draining(self) -> bool:
@@ -126,6 +134,8 @@ class Executions:
     @property
     def failure(self) -> str | None:
         """Why nothing can be done here at all; None while all is well."""
+        if self._unrecorded:
+            return f"the ends of {self._unrecorded} works cannot be recorded; the log has the reason"
         return self._ledger.failure
 
     @property
@@ -165,8 +175,12 @@ class Executions:
             except StepBusyError as busy:
                 if plan is None:
                     raise _lost(busy.work) from None
-                patience_s = patience_s or time.monotonic() + plan.linger_s
-                await self._wait_for_rest(patience_s, presence)
+                if patience_s is None:
+                    patience_s = time.monotonic() + plan.linger_s
+                    if busy.work.owner != self._ledger.owner:
+                        # A process that has died has no threads, and nobody may have noticed yet.
+                        await self._ledger.bury(self._clock())
+                await self._wait_for_rest(plan.size_bytes, patience_s, presence)
                 continue
             if work.ended:
                 ended: Work | None = work
@@ -215,6 +229,7 @@ class Executions:
             live.cancel("the executor shut down", cut_as=State.LOST)
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=CUT_S)
+        self._closing = True
         for live in list(self._live.values()):
             await self._end(live, None)
         await self._elsewhere.close()
@@ -223,7 +238,14 @@ class Executions:
     async def _work_for(self, ask: Ask, plan: Plan | None) -> tuple[Work, How]:
         """The work of `ask`: with a slot to be had one call to the ledger finds or opens it."""
         admission = self._admissions[ask.key[1]]
-        if plan is not None and not self._draining and admission.has_room(plan.lane) and await self._may_open():
+        # Asked for room twice: while the ledger was looked at, others may have come, and a copy needs no room.
+        if (
+            plan is not None
+            and not self._draining
+            and admission.has_room(plan.lane)
+            and await self._may_open()
+            and admission.has_room(plan.lane)
+        ):
             created, work = await self._open(ask, plan, admission.enter(plan.lane))
             if created:
                 return work, How.OPENED
@@ -263,6 +285,8 @@ class Executions:
 
     async def _may_open(self) -> bool:
         """Whether the ledger takes another record, after forgetting what it may."""
+        if self._unrecorded:
+            return False
         if self._ledger.shared and self._has_room and self._opened % PRUNE_EVERY:
             return True
         now_s = time.monotonic()
@@ -277,6 +301,8 @@ class Executions:
             return DrainingError()
         if plan is None:
             return TaskLostError("the work was cut; ask again")
+        if self._unrecorded:
+            return SaturatedError("what has ended cannot be recorded now; ask again later")
         if not self._has_room:
             return SaturatedError("the ledger is full of answers that must be kept a while; ask again later")
         return SaturatedError(f"all slots are taken and {self._bounds.queue} tasks wait; ask again later")
@@ -308,16 +334,20 @@ class Executions:
             return await self._ledger.end(current.work_id, State.LOST, None, self._clock())
         return await self._elsewhere.wait(key, current.work_id, presence)
 
-    async def _wait_for_rest(self, until_s: float, presence: Presence[Work]) -> None:
+    async def _wait_for_rest(self, size_bytes: int, until_s: float, presence: Presence[Work]) -> None:
         """Wait for the threads that the step's last work has left behind; no longer than work lingers."""
         if time.monotonic() >= until_s:
             raise SaturatedError("the last attempt at this step was stopped, but its code still runs; ask again later")
         self._check_waiting()
+        if self._held_bytes + size_bytes > self._bounds.waiting_bytes:
+            raise SaturatedError(f"attempts with {self._held_bytes} bytes wait already; ask again later")
         self._waiting += 1
+        self._held_bytes += size_bytes
         try:
             await self._elsewhere.moment(presence)
         finally:
             self._waiting -= 1
+            self._held_bytes -= size_bytes
 
     def _check_waiting(self) -> None:
         if self._waiting >= self._bounds.waiting:
@@ -332,6 +362,7 @@ class Executions:
     async def _do(self, live: LiveWork, ticket: Ticket, plan: Plan) -> None:
         live.stop = stop = Stop()
         outcome: Outcome | None = None
+        outlasted = False
         try:
             started = ticket.holds_slot or await self._started(live, ticket)
             if started and live.cancel_reason is None:
@@ -342,21 +373,24 @@ class Executions:
             raise
         except BaseException as error:
             if isinstance(error, asyncio.CancelledError) and stop.from_outside:
-                # The loop itself is going down; nobody can be answered any more.
-                raise
-            if not (isinstance(error, asyncio.CancelledError) and stop.strikes):
+                # The loop is going down, or the handler has cancelled its own task. Those who wait must hear it.
+                live.cut_as = State.LOST
+            elif not (isinstance(error, asyncio.CancelledError) and stop.strikes):
                 logger.exception("execution crashed", extra={"work_id": live.work_id})
                 outcome = CRASHED
         finally:
             live.stop = None
             # What it holds of the request goes before anybody is told.
             del plan
-            if not live.busy:
+            # Asked once: a thread that returns while the end is written must not leave its slot taken.
+            if not (outlasted := live.busy):
                 ticket.leave()
         if stop.strikes:
             await _settle(stop)
         await self._end(live, outcome)
-        if live.busy:
+        if outlasted and stop.from_outside:
+            self._spawn(self._outlast(live, ticket))
+        elif outlasted:
             await self._outlast(live, ticket)
 
     async def _started(self, live: LiveWork, ticket: Ticket) -> bool:
@@ -369,7 +403,7 @@ class Executions:
         self._overrunning += 1
         try:
             await live.rest
-            await self._ledger.rest(live.work_id)
+            await self._recorded(live, lambda: self._ledger.rest(live.work_id))
         finally:
             self._overrunning -= 1
             ticket.leave()
@@ -378,22 +412,47 @@ class Executions:
     async def _end(self, live: LiveWork, outcome: Outcome | None) -> None:
         reason = live.cancel_reason if outcome is None else None
         state = live.cut_as if outcome is None else State.ANSWERED if outcome.status < 400 else State.FAILED
-        try:
-            work = await self._ledger.end(live.work_id, state, outcome, self._clock(), reason=reason, busy=live.busy)
-        except Exception:
-            logger.exception("execution ended but could not be recorded", extra={"work_id": live.work_id})
-            work = None
+        work = await self._recorded(
+            live,
+            lambda: self._ledger.end(live.work_id, state, outcome, self._clock(), reason=reason, busy=live.busy),
+        )
         self._live.pop(live.work_id, None)
         if work is None:
             live.dismiss()
         else:
             live.finish(work)
 
+    async def _recorded(self, live: LiveWork, write: Callable[[], Awaitable[T]]) -> T | None:
+        """What `write` returns, which is tried until the ledger takes it; None if a drain, or the loop, gave that up.
+
+        Those who wait are sent to the ledger, from which they hear what is wrong, or come back to wait.
+        """
+        is_late = False
+        try:
+            while True:
+                try:
+                    return await write()
+                except Exception:
+                    if not is_late:
+                        logger.exception("execution ended but cannot be recorded", extra={"work_id": live.work_id})
+                        is_late, self._unrecorded = True, self._unrecorded + 1
+                task = asyncio.current_task()
+                if self._closing or (task is not None and task.cancelling()):
+                    return None
+                live.dismiss()
+                await asyncio.sleep(RECORD_AGAIN_S)
+        finally:
+            self._unrecorded -= is_late
+
     def _lapsed(self, live: LiveWork) -> None:
         self._spawn(self._let_go(live))
 
     async def _let_go(self, live: LiveWork) -> None:
-        waits, asked = await self._ledger.waiting_elsewhere(live.work_id)
+        try:
+            waits, asked = await self._ledger.waiting_elsewhere(live.work_id)
+        except ExecutorError:
+            # Whoever does not know asks again.
+            waits, asked = True, live.asked_elsewhere
         if live.wanted or live.ended is not None:
             return
         if waits or asked != live.asked_elsewhere:
