@@ -46,6 +46,8 @@ class Settings:
     max_body_bytes: int = MAX_BODY_BYTES
     max_depth: int = MAX_DEPTH
     body_timeout_s: float = 10.0
+    #: Bytes of all bodies that have come in part; one more part is answered 503. One body always fits.
+    max_unfinished_bytes: int = 64 * _MIB
 
     #: File of the execution ledger; None keeps it in memory, where a restart forgets it.
     ledger: Path | None = None
