@@ -180,7 +180,7 @@ class Executions:
                     if busy.work.owner != self._ledger.owner:
                         # A process that has died has no threads, and nobody may have noticed yet.
                         await self._ledger.bury(self._clock())
-                await self._wait_for_rest(plan.size_bytes, patience_s, presence)
+                await self._wait_for_rest(plan, patience_s, presence)
                 continue
             if work.ended:
                 ended: Work | None = work
@@ -242,9 +242,9 @@ class Executions:
         if (
             plan is not None
             and not self._draining
-            and admission.has_room(plan.lane)
+            and self._has_place(plan, admission)
             and await self._may_open()
-            and admission.has_room(plan.lane)
+            and self._has_place(plan, admission)
         ):
             created, work = await self._open(ask, plan, admission.enter(plan.lane))
             if created:
@@ -255,6 +255,10 @@ class Executions:
                 raise self._why_closed(plan)
             work = found
         return work, How.REPLAYED if work.ended else How.JOINED
+
+    def _has_place(self, plan: Plan, admission: Admission) -> bool:
+        """Whether there is a slot for the plan, or a place in the queue and bytes to hold it there."""
+        return admission.has_slot(plan.lane) or (admission.has_room(plan.lane) and self._fits(plan))
 
     async def _open(self, ask: Ask, plan: Plan, ticket: Ticket) -> tuple[bool, Work]:
         now_ms = self._clock()
@@ -278,7 +282,8 @@ class Executions:
             raise
         if created:
             self._elsewhere.follow_reports()
-            self._spawn(self._do(live, ticket, plan), eagerly=at_once)
+            self._held_bytes += 0 if at_once else plan.size_bytes
+            self._spawn(self._do(live, ticket, plan, is_queued=not at_once), eagerly=at_once)
         else:
             self._discard(live, ticket)
         return created, work
@@ -301,15 +306,19 @@ class Executions:
             return DrainingError()
         if plan is None:
             return TaskLostError("the work was cut; ask again")
+        if not self._fits(plan):
+            return SaturatedError(f"what waits already holds {self._held_bytes} bytes; ask again later")
         if self._unrecorded:
             return SaturatedError("what has ended cannot be recorded now; ask again later")
         if not self._has_room:
             return SaturatedError("the ledger is full of answers that must be kept a while; ask again later")
         return SaturatedError(f"all slots are taken and {self._bounds.queue} tasks wait; ask again later")
 
+    def _fits(self, plan: Plan) -> bool:
+        return self._held_bytes + plan.size_bytes <= self._bounds.waiting_bytes
+
     def _held(self, plan: Plan | None) -> Plan | None:
-        fits = plan is not None and self._held_bytes + plan.size_bytes <= self._bounds.waiting_bytes
-        return plan if fits else None
+        return plan if plan is not None and self._fits(plan) else None
 
     async def _joined(self, key: Key, work: Work, plan: Plan | None, presence: Presence[Work]) -> Work | None:
         """Wait as one of the copies and attempts, of which there may be so many."""
@@ -334,20 +343,20 @@ class Executions:
             return await self._ledger.end(current.work_id, State.LOST, None, self._clock())
         return await self._elsewhere.wait(key, current.work_id, presence)
 
-    async def _wait_for_rest(self, size_bytes: int, until_s: float, presence: Presence[Work]) -> None:
+    async def _wait_for_rest(self, plan: Plan, until_s: float, presence: Presence[Work]) -> None:
         """Wait for the threads that the step's last work has left behind; no longer than work lingers."""
         if time.monotonic() >= until_s:
             raise SaturatedError("the last attempt at this step was stopped, but its code still runs; ask again later")
         self._check_waiting()
-        if self._held_bytes + size_bytes > self._bounds.waiting_bytes:
-            raise SaturatedError(f"attempts with {self._held_bytes} bytes wait already; ask again later")
+        if not self._fits(plan):
+            raise SaturatedError(f"what waits already holds {self._held_bytes} bytes; ask again later")
         self._waiting += 1
-        self._held_bytes += size_bytes
+        self._held_bytes += plan.size_bytes
         try:
             await self._elsewhere.moment(presence)
         finally:
             self._waiting -= 1
-            self._held_bytes -= size_bytes
+            self._held_bytes -= plan.size_bytes
 
     def _check_waiting(self) -> None:
         if self._waiting >= self._bounds.waiting:
@@ -359,12 +368,12 @@ class Executions:
         except StepBusyError:
             return False
 
-    async def _do(self, live: LiveWork, ticket: Ticket, plan: Plan) -> None:
+    async def _do(self, live: LiveWork, ticket: Ticket, plan: Plan, *, is_queued: bool) -> None:
         live.stop = stop = Stop()
         outcome: Outcome | None = None
         outlasted = False
         try:
-            started = ticket.holds_slot or await self._started(live, ticket)
+            started = not is_queued or await self._started(live, ticket, plan.size_bytes)
             if started and live.cancel_reason is None:
                 outcome = await plan.perform(live)
         except TaskCancelled:
@@ -393,8 +402,11 @@ class Executions:
         elif outlasted:
             await self._outlast(live, ticket)
 
-    async def _started(self, live: LiveWork, ticket: Ticket) -> bool:
-        await ticket.slot()
+    async def _started(self, live: LiveWork, ticket: Ticket, size_bytes: int) -> bool:
+        try:
+            await ticket.slot()
+        finally:
+            self._held_bytes -= size_bytes
         return live.cancel_reason is None and await self._ledger.start(live.work_id, self._clock())
 
     async def _outlast(self, live: LiveWork, ticket: Ticket) -> None:

@@ -837,8 +837,59 @@ async def test_attempts_that_wait_for_a_thread_hold_no_more_bodies_than_they_may
         async with anyio.create_task_group() as group:
             group.start_soon(attempt, 2)
             await until(lambda: executions.load["joined"] == 1)
-            with pytest.raises(SaturatedError, match="wait already"):
+            with pytest.raises(SaturatedError, match="bytes"):
                 await attempt(3)
             overrun.returned.set_result([])
 
     assert overrun.starts == 2
+
+
+async def test_the_queue_holds_no_more_bodies_than_those_who_wait_may() -> None:
+    """What waits for a slot needs its body; what does not fit is asked again later, and copies join all the same."""
+    executions, effect = make_executions(slots=1, queue=10, waiting_bytes=100), Effect()
+
+    async def ask(number: int) -> None:
+        await executions.run(make_ask(f"exec-{number}"), Plan(Lane("swarm"), 30.0, effect.perform, size_bytes=60))
+
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as group:
+            group.start_soon(ask, 1)
+            await effect.started.wait()
+            group.start_soon(ask, 2)
+            await until(lambda: executions.load["waiting"] == 1)
+            with pytest.raises(SaturatedError, match="bytes"):
+                await ask(3)
+            group.start_soon(ask, 2)
+            await until(lambda: executions.load["joined"] == 1)
+            effect.go_on.set()
+        await ask(3)
+
+    assert effect.starts == 3
+
+
+async def test_work_that_gets_its_slot_while_it_is_recorded_is_recorded_as_started() -> None:
+    """Recorded as queued, it would start again under its own id after a crash."""
+
+    class Disk(MemoryLedger):
+        async def open(self, ask: Ask, new: Work) -> tuple[bool, Work]:
+            opened = await super().open(ask, new)
+            if new.state is State.QUEUED:
+                effect.go_on.set()
+                await until(lambda: executions.load["waiting"] == 0)
+            return opened
+
+    ledger, effect, second = Disk(), Effect(), Effect()
+    executions = make_executions(ledger=ledger, slots=1)
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as group:
+            group.start_soon(executions.run, make_ask("exec-1"), make_plan(effect.perform))
+            await effect.started.wait()
+            group.start_soon(executions.run, make_ask("exec-2"), make_plan(second.perform))
+            await second.started.wait()
+            work = await ledger.find(("", "execute", "exec-2"))
+            assert work is not None
+            state, started_ms = work.state, work.started_ms
+            second.go_on.set()
+
+    assert state is State.RUNNING
+    assert started_ms is not None
