@@ -172,9 +172,13 @@ class Dispatcher:
         rules, schema_digest = _rules(request)
         inputs = handler.read(request.inputs, request.inputs_text)
         step_digest, step = step_of(request, caller, schema_digest)
+        try:
+            digest = request.digest(step_digest)
+        except NotJsonError as error:
+            raise MalformedRequestError(f"the body is not JSON: {error}") from None
         ask = Ask(
             (caller, "execute", request.execution_id),
-            request.digest(step_digest),
+            digest,
             step if prepared.adopts else None,
             wants_new_work,
         )

@@ -33,8 +33,8 @@ class Settings:
     #: Works that run at once, and that wait for a slot; one more is answered 503.
     max_concurrency: int = 64
     max_queued: int = 256
-    #: Copies and attempts that wait for work which runs already, and bytes of their requests that are held meanwhile,
-    #: for the case that the work is cut. One waiter more is answered 503.
+    #: Copies and attempts that wait for work which runs already; and bytes of requests that are held meanwhile, by
+    #: them for the case that the work is cut, and by what waits for a slot. What is beyond is answered 503.
     max_waiting: int = 4_096
     max_waiting_bytes: int = 16 * _MIB
     #: Threads for handlers that are plain functions. One abandoned at its deadline holds its thread until it returns.
@@ -46,6 +46,8 @@ class Settings:
     max_body_bytes: int = MAX_BODY_BYTES
     max_depth: int = MAX_DEPTH
     body_timeout_s: float = 10.0
+    #: Bytes of all bodies that have come in part; one more part is answered 503. One body always fits.
+    max_unfinished_bytes: int = 64 * _MIB
 
     #: File of the execution ledger; None keeps it in memory, where a restart forgets it.
     ledger: Path | None = None

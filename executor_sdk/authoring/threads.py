@@ -44,6 +44,8 @@ class Threads:
         try:
             return await anyio.to_thread.run_sync(call, abandon_on_cancel=True, limiter=self._uncounted)
         except asyncio.CancelledError:
+            # In this order: a thread that begins between the two would be in nobody's list.
+            seat.leave_unused()
             seat.leave_behind()
             raise
         finally:

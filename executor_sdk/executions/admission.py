@@ -69,7 +69,12 @@ class Admission:
 
     def has_room(self, lane: Lane) -> bool:
         """Whether `enter` would give a slot, or a place in the queue."""
-        return len(self._waiting) < self._queue or self._free(lane)
+        return len(self._waiting) < self._queue or self.has_slot(lane)
+
+    def has_slot(self, lane: Lane) -> bool:
+        """Whether `enter` would give a slot at once."""
+        within_lane = lane.limit is None or self._by_lane[lane.name] < lane.limit
+        return self._running < self._slots and within_lane
 
     def enter(self, lane: Lane) -> Ticket:
         """Take a slot, or else a place in the queue, at once.
@@ -77,7 +82,7 @@ class Admission:
         Raises:
             SaturatedError: the queue is full too.
         """
-        if self._free(lane):
+        if self.has_slot(lane):
             self._take(lane)
             return Ticket(self, lane, None)
         if len(self._waiting) >= self._queue:
@@ -101,14 +106,10 @@ class Admission:
         for ticket in list(self._waiting):
             if self._running >= self._slots:
                 return
-            if self._free(ticket.lane):
+            if self.has_slot(ticket.lane):
                 self._waiting.remove(ticket)
                 self._take(ticket.lane)
                 ticket.call()
-
-    def _free(self, lane: Lane) -> bool:
-        within_lane = lane.limit is None or self._by_lane[lane.name] < lane.limit
-        return self._running < self._slots and within_lane
 
     def _take(self, lane: Lane) -> None:
         self._running += 1

@@ -8,12 +8,12 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, Coroutine
 from enum import StrEnum
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 
 from executor_sdk.cancelling import Stop
-from executor_sdk.errors import DrainingError, SaturatedError, TaskCancelled, TaskLostError
+from executor_sdk.errors import DrainingError, ExecutorError, SaturatedError, TaskCancelled, TaskLostError
 from executor_sdk.executions.admission import Admission, Lane, Ticket
 from executor_sdk.executions.elsewhere import Elsewhere
 from executor_sdk.executions.ledger import Ledger, StepBusyError
@@ -28,8 +28,13 @@ CUT_S: Final = 2.0
 #: Seconds between two looks at a ledger that was found full.
 LOOK_AGAIN_S: Final = 0.25
 
+#: Seconds between two tries to write down what has happened.
+RECORD_AGAIN_S: Final = 0.5
+
 #: New work between two prunings of the ledger.
 PRUNE_EVERY: Final = 64
+
+T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
@@ -117,6 +122,9 @@ class Executions:
         self._overrunning = 0
         self._has_room = True
         self._look_at_s = 0.0
+        #: Works whose end, or whose rest, the ledger does not take at the moment.
+        self._unrecorded = 0
+        self._closing = False
 
     @property
     def draining(self) -> bool:
@@ -126,6 +134,8 @@ class Executions:
     @property
     def failure(self) -> str | None:
         """Why nothing can be done here at all; None while all is well."""
+        if self._unrecorded:
+            return f"the ends of {self._unrecorded} works cannot be recorded; the log has the reason"
         return self._ledger.failure
 
     @property
@@ -165,8 +175,12 @@ class Executions:
             except StepBusyError as busy:
                 if plan is None:
                     raise _lost(busy.work) from None
-                patience_s = patience_s or time.monotonic() + plan.linger_s
-                await self._wait_for_rest(patience_s, presence)
+                if patience_s is None:
+                    patience_s = time.monotonic() + plan.linger_s
+                    if busy.work.owner != self._ledger.owner:
+                        # A process that has died has no threads, and nobody may have noticed yet.
+                        await self._ledger.bury(self._clock())
+                await self._wait_for_rest(plan, patience_s, presence)
                 continue
             if work.ended:
                 ended: Work | None = work
@@ -215,6 +229,7 @@ class Executions:
             live.cancel("the executor shut down", cut_as=State.LOST)
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=CUT_S)
+        self._closing = True
         for live in list(self._live.values()):
             await self._end(live, None)
         await self._elsewhere.close()
@@ -223,12 +238,13 @@ class Executions:
     async def _work_for(self, ask: Ask, plan: Plan | None) -> tuple[Work, How]:
         """The work of `ask`: with a slot to be had one call to the ledger finds or opens it."""
         admission = self._admissions[ask.key[1]]
-        may_open = plan is not None and not self._draining and admission.has_room(plan.lane)
-        # Nearly always there is room; it is looked for now and then, and each time where there was none.
         if (
-            may_open
-            and plan is not None
-            and ((self._has_room and self._opened % PRUNE_EVERY) or await self._has_made_room())
+            plan is not None
+            and not self._draining
+            and self._has_place(plan, admission)
+            # Nearly always there is room; it is looked for now and then, and each time where there was none. Others may
+            # have come meanwhile, so the place is asked for again.
+            and (self._is_roomy or (await self._has_made_room() and self._has_place(plan, admission)))
         ):
             created, work = await self._open(ask, plan, admission.enter(plan.lane))
             if created:
@@ -239,6 +255,10 @@ class Executions:
                 raise self._why_closed(plan)
             work = found
         return work, How.REPLAYED if work.ended else How.JOINED
+
+    def _has_place(self, plan: Plan, admission: Admission) -> bool:
+        """Whether there is a slot for the plan, or a place in the queue and bytes to hold it there."""
+        return admission.has_slot(plan.lane) or (admission.has_room(plan.lane) and self._fits(plan))
 
     async def _open(self, ask: Ask, plan: Plan, ticket: Ticket) -> tuple[bool, Work]:
         now_ms = self._clock()
@@ -262,13 +282,20 @@ class Executions:
             raise
         if created:
             self._elsewhere.follow_reports()
-            self._spawn(self._do(live, ticket, plan), eagerly=at_once)
+            self._held_bytes += 0 if at_once else plan.size_bytes
+            self._spawn(self._do(live, ticket, plan, is_queued=not at_once), eagerly=at_once)
         else:
             self._discard(live, ticket)
         return created, work
 
+    @property
+    def _is_roomy(self) -> bool:
+        return self._has_room and self._opened % PRUNE_EVERY > 0 and not self._unrecorded
+
     async def _has_made_room(self) -> bool:
         """Whether the ledger takes another record, after forgetting what it may."""
+        if self._unrecorded:
+            return False
         now_s = time.monotonic()
         if not self._has_room and now_s < self._look_at_s:
             return False
@@ -281,13 +308,19 @@ class Executions:
             return DrainingError()
         if plan is None:
             return TaskLostError("the work was cut; ask again")
+        if not self._fits(plan):
+            return SaturatedError(f"what waits already holds {self._held_bytes} bytes; ask again later")
+        if self._unrecorded:
+            return SaturatedError("what has ended cannot be recorded now; ask again later")
         if not self._has_room:
             return SaturatedError("the ledger is full of answers that must be kept a while; ask again later")
         return SaturatedError(f"all slots are taken and {self._bounds.queue} tasks wait; ask again later")
 
+    def _fits(self, plan: Plan) -> bool:
+        return self._held_bytes + plan.size_bytes <= self._bounds.waiting_bytes
+
     def _held(self, plan: Plan | None) -> Plan | None:
-        fits = plan is not None and self._held_bytes + plan.size_bytes <= self._bounds.waiting_bytes
-        return plan if fits else None
+        return plan if plan is not None and self._fits(plan) else None
 
     async def _joined(self, key: Key, work: Work, plan: Plan | None, presence: Presence[Work]) -> Work | None:
         """Wait as one of the copies and attempts, of which there may be so many."""
@@ -312,16 +345,20 @@ class Executions:
             return await self._ledger.end(current.work_id, State.LOST, None, self._clock())
         return await self._elsewhere.wait(key, current.work_id, presence)
 
-    async def _wait_for_rest(self, until_s: float, presence: Presence[Work]) -> None:
+    async def _wait_for_rest(self, plan: Plan, until_s: float, presence: Presence[Work]) -> None:
         """Wait for the threads that the step's last work has left behind; no longer than work lingers."""
         if time.monotonic() >= until_s:
             raise SaturatedError("the last attempt at this step was stopped, but its code still runs; ask again later")
         self._check_waiting()
+        if not self._fits(plan):
+            raise SaturatedError(f"what waits already holds {self._held_bytes} bytes; ask again later")
         self._waiting += 1
+        self._held_bytes += plan.size_bytes
         try:
             await self._elsewhere.moment(presence)
         finally:
             self._waiting -= 1
+            self._held_bytes -= plan.size_bytes
 
     def _check_waiting(self) -> None:
         if self._waiting >= self._bounds.waiting:
@@ -333,11 +370,12 @@ class Executions:
         except StepBusyError:
             return False
 
-    async def _do(self, live: LiveWork, ticket: Ticket, plan: Plan) -> None:
+    async def _do(self, live: LiveWork, ticket: Ticket, plan: Plan, *, is_queued: bool) -> None:
         live.stop = stop = Stop()
         outcome: Outcome | None = None
+        outlasted = False
         try:
-            started = ticket.holds_slot or await self._started(live, ticket)
+            started = not is_queued or await self._started(live, ticket, plan.size_bytes)
             if started and live.cancel_reason is None:
                 outcome = await plan.perform(live)
         except TaskCancelled:
@@ -346,25 +384,31 @@ class Executions:
             raise
         except BaseException as error:
             if isinstance(error, asyncio.CancelledError) and stop.from_outside:
-                # The loop itself is going down; nobody can be answered any more.
-                raise
-            if not (isinstance(error, asyncio.CancelledError) and stop.strikes):
+                # The loop is going down, or the handler has cancelled its own task. Those who wait must hear it.
+                live.cut_as = State.LOST
+            elif not (isinstance(error, asyncio.CancelledError) and stop.strikes):
                 logger.exception("execution crashed", extra={"work_id": live.work_id})
                 outcome = CRASHED
         finally:
             live.stop = None
             # What it holds of the request goes before anybody is told.
             del plan
-            if not live.busy:
+            # Asked once: a thread that returns while the end is written must not leave its slot taken.
+            if not (outlasted := live.busy):
                 ticket.leave()
         if stop.strikes:
             await _settle(stop)
         await self._end(live, outcome)
-        if live.busy:
+        if outlasted and stop.from_outside:
+            self._spawn(self._outlast(live, ticket))
+        elif outlasted:
             await self._outlast(live, ticket)
 
-    async def _started(self, live: LiveWork, ticket: Ticket) -> bool:
-        await ticket.slot()
+    async def _started(self, live: LiveWork, ticket: Ticket, size_bytes: int) -> bool:
+        try:
+            await ticket.slot()
+        finally:
+            self._held_bytes -= size_bytes
         return live.cancel_reason is None and await self._ledger.start(live.work_id, self._clock())
 
     async def _outlast(self, live: LiveWork, ticket: Ticket) -> None:
@@ -373,7 +417,7 @@ class Executions:
         self._overrunning += 1
         try:
             await live.rest
-            await self._ledger.rest(live.work_id)
+            await self._recorded(live, lambda: self._ledger.rest(live.work_id))
         finally:
             self._overrunning -= 1
             ticket.leave()
@@ -382,22 +426,47 @@ class Executions:
     async def _end(self, live: LiveWork, outcome: Outcome | None) -> None:
         reason = live.cancel_reason if outcome is None else None
         state = live.cut_as if outcome is None else State.ANSWERED if outcome.status < 400 else State.FAILED
-        try:
-            work = await self._ledger.end(live.work_id, state, outcome, self._clock(), reason=reason, busy=live.busy)
-        except Exception:
-            logger.exception("execution ended but could not be recorded", extra={"work_id": live.work_id})
-            work = None
+        work = await self._recorded(
+            live,
+            lambda: self._ledger.end(live.work_id, state, outcome, self._clock(), reason=reason, busy=live.busy),
+        )
         self._live.pop(live.work_id, None)
         if work is None:
             live.dismiss()
         else:
             live.finish(work)
 
+    async def _recorded(self, live: LiveWork, write: Callable[[], Awaitable[T]]) -> T | None:
+        """What `write` returns, which is tried until the ledger takes it; None if a drain, or the loop, gave that up.
+
+        Those who wait are sent to the ledger, from which they hear what is wrong, or come back to wait.
+        """
+        is_late = False
+        try:
+            while True:
+                try:
+                    return await write()
+                except Exception:
+                    if not is_late:
+                        logger.exception("execution ended but cannot be recorded", extra={"work_id": live.work_id})
+                        is_late, self._unrecorded = True, self._unrecorded + 1
+                task = asyncio.current_task()
+                if self._closing or (task is not None and task.cancelling()):
+                    return None
+                live.dismiss()
+                await asyncio.sleep(RECORD_AGAIN_S)
+        finally:
+            self._unrecorded -= is_late
+
     def _lapsed(self, live: LiveWork) -> None:
         self._spawn(self._let_go(live))
 
     async def _let_go(self, live: LiveWork) -> None:
-        waits, asked = await self._ledger.waiting_elsewhere(live.work_id)
+        try:
+            waits, asked = await self._ledger.waiting_elsewhere(live.work_id)
+        except ExecutorError:
+            # Whoever does not know asks again.
+            waits, asked = True, live.asked_elsewhere
         if live.wanted or live.ended is not None:
             return
         if waits or asked != live.asked_elsewhere:

@@ -273,6 +273,7 @@ def _make_room(sql: Connection, keep: Keep, now_ms: int) -> bool:
     )
     for (work_id,) in beyond:
         sql.run("forget_asks", work_id=work_id)
+        sql.run("forget_waits", work_id=work_id)
         sql.run("forget_work", work_id=work_id)
     ((kept_bytes,),) = sql.run("kept_bytes")
     return bool(kept_bytes < keep.full_bytes)

@@ -134,6 +134,10 @@ SELECT work_id FROM (
 -- The asks of a work that is forgotten.
 DELETE FROM asks WHERE work_id = :work_id
 
+-- forget_waits --
+-- Those who waited for it and were killed before they could leave.
+DELETE FROM waits WHERE work_id = :work_id
+
 -- forget_work --
 -- Forget a work.
 DELETE FROM works WHERE work_id = :work_id

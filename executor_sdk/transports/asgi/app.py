@@ -31,7 +31,11 @@ class Application:
         """`stopped` is called after the last work has ended."""
         self._dispatcher = dispatcher
         self._stopped = stopped
-        reader = BodyReader(max_bytes=settings.max_body_bytes, timeout_s=settings.body_timeout_s)
+        reader = BodyReader(
+            max_bytes=settings.max_body_bytes,
+            timeout_s=settings.body_timeout_s,
+            max_unfinished_bytes=settings.max_unfinished_bytes,
+        )
         self._calls = (
             Call(self._execute, reader, dispatcher.answered),
             Call(self._verify, reader, dispatcher.answered),

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Final, Protocol
 
 from starlette.types import Receive
 
+from executor_sdk.errors import ExecutorError
 from executor_sdk.executions.executions import Reply
 
 #: A caller that is still connected after this time had it to read the answer. One that hung up before the answer was
@@ -17,6 +19,8 @@ HEARD_AFTER_S: Final = 0.1
 
 #: Answers that wait for this moment; with one more, the oldest is looked at now.
 MAX_WAITING: Final = 8_192
+
+logger = logging.getLogger(__name__)
 
 
 class ServedConnection(Protocol):
@@ -76,7 +80,10 @@ class Hearing:
 
     async def _tell_all(self, heard: list[Reply]) -> None:
         for reply in heard:
-            await self._heard(reply)
+            try:
+                await self._heard(reply)
+            except ExecutorError as error:
+                logger.warning("an answer that was heard counts as one that was not: %s", error)
 
 
 def connection_of(receive: Receive) -> ServedConnection | None:

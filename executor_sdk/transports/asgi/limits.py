@@ -8,7 +8,7 @@ from typing import Final
 from starlette.types import Message, Receive, Scope
 
 from executor_sdk.cancelling import Alarms, Stop
-from executor_sdk.errors import BodyTooLargeError, TaskError
+from executor_sdk.errors import BodyTooLargeError, SaturatedError, TaskError
 
 
 class BodyStalledError(TaskError):
@@ -21,10 +21,13 @@ class BodyStalledError(TaskError):
 class BodyReader:
     """Reads whole bodies within its limits."""
 
-    __slots__ = ("_alarms", "_max_bytes")
+    __slots__ = ("_alarms", "_max_bytes", "_max_unfinished_bytes", "_unfinished_bytes")
 
-    def __init__(self, *, max_bytes: int, timeout_s: float) -> None:
+    def __init__(self, *, max_bytes: int, timeout_s: float, max_unfinished_bytes: int) -> None:
+        """`max_unfinished_bytes` is for the parts of all bodies together that have not come whole."""
         self._max_bytes: Final = max_bytes
+        self._max_unfinished_bytes: Final = max(max_unfinished_bytes, max_bytes)
+        self._unfinished_bytes = 0
         self._alarms: Final = Alarms(timeout_s)
 
     async def read(self, scope: Scope, receive: Receive) -> bytes | None:
@@ -33,6 +36,7 @@ class BodyReader:
         Raises:
             BodyTooLargeError: it is larger than allowed, or says so beforehand.
             BodyStalledError: it took too long.
+            SaturatedError: too many others are on their way.
         """
         for name, value in scope["headers"]:
             if name == b"content-length":
@@ -58,14 +62,20 @@ class BodyReader:
         """The body whose first part is `message`."""
         chunks: list[bytes] = []
         size = 0
-        while message["type"] != "http.disconnect":
-            chunk: bytes = message.get("body", b"")
-            size += len(chunk)
-            self._check(size)
-            chunks.append(chunk)
-            if not message.get("more_body", False):
-                return b"".join(chunks)
-            message = await receive()
+        try:
+            while message["type"] != "http.disconnect":
+                chunk: bytes = message.get("body", b"")
+                size += len(chunk)
+                self._unfinished_bytes += len(chunk)
+                self._check(size)
+                chunks.append(chunk)
+                if not message.get("more_body", False):
+                    return b"".join(chunks)
+                if self._unfinished_bytes > self._max_unfinished_bytes:
+                    raise SaturatedError("too many large bodies come in at once; ask again later")
+                message = await receive()
+        finally:
+            self._unfinished_bytes -= size
         return None
 
     def _check(self, size: int) -> None:

@@ -11,7 +11,7 @@ from typing import Final, Protocol, TypeAlias
 from starlette.types import Receive, Scope, Send
 
 from executor_sdk.cancelling import Alarms
-from executor_sdk.errors import BodyTooLargeError, DrainingError, ExecutorError
+from executor_sdk.errors import BodyTooLargeError, DrainingError, ExecutorError, SaturatedError
 from executor_sdk.executions.executions import How, Reply
 from executor_sdk.executions.outcomes import failed
 from executor_sdk.executions.presence import Presence
@@ -61,7 +61,7 @@ class Call:
             return
         try:
             await self._answer(scope, receive, send)
-        except (BodyTooLargeError, BodyStalledError) as error:
+        except (BodyTooLargeError, BodyStalledError, SaturatedError) as error:
             # Part of the body may still be on its way; only a new connection is clean.
             await respond(send, failed(error), _CLOSE)
         except asyncio.CancelledError:

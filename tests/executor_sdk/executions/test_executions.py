@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 
 import anyio
+import anyio.lowlevel
 import pytest
 from msgspec import structs
 
@@ -21,6 +22,7 @@ from executor_sdk.errors import (
 )
 from executor_sdk.executions.admission import Lane
 from executor_sdk.executions.executions import PRUNE_EVERY, Executions, How, Plan, Reply, WorkBounds
+from executor_sdk.executions.ledger import LedgerError
 from executor_sdk.executions.live import LiveWork, Observer
 from executor_sdk.executions.memory import MemoryLedger
 from executor_sdk.executions.presence import Presence
@@ -662,3 +664,236 @@ async def test_a_ledger_full_of_what_must_be_kept_refuses_new_work_and_forgets_n
     assert mine is not None
     assert mine.how is How.REPLAYED
     assert effect.starts == 1
+
+
+class FullDisk(MemoryLedger):
+    """A ledger that takes new work, but cannot write for a while how work ended, nor that it rests."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_full = True
+        self.refused = 0
+
+    async def end(
+        self,
+        work_id: str,
+        state: State,
+        outcome: Outcome | None,
+        now_ms: int,
+        *,
+        reason: str | None = None,
+        busy: bool = False,
+    ) -> Work | None:
+        self._check()
+        return await super().end(work_id, state, outcome, now_ms, reason=reason, busy=busy)
+
+    async def rest(self, work_id: str) -> None:
+        self._check()
+        await super().rest(work_id)
+
+    async def waiting_elsewhere(self, work_id: str) -> tuple[bool, int]:
+        self._check()
+        return await super().waiting_elsewhere(work_id)
+
+    def _check(self) -> None:
+        if self.is_full:
+            self.refused += 1
+            raise LedgerError("the disk is full")
+
+
+async def test_an_end_that_cannot_be_written_is_written_once_it_can() -> None:
+    """The work is not done again: its answer is kept until the ledger takes it; meanwhile nothing new is opened."""
+    ledger, effect, replies = FullDisk(), Effect(), list[Reply | None]()
+    executions = make_executions(ledger=ledger)
+    effect.go_on.set()
+
+    async def ask(number: int) -> None:
+        replies.append(await executions.run(make_ask(f"exec-{number}", attempt=number), make_plan(effect.perform)))
+
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as group:
+            group.start_soon(ask, 1)
+            await until(lambda: ledger.refused > 0)
+            group.start_soon(ask, 2)
+            await until(lambda: executions.load["joined"] == 2)
+            failure = executions.failure
+            with pytest.raises(SaturatedError, match="cannot be recorded"):
+                await executions.run(make_ask("other"), make_plan(effect.perform))
+            ledger.is_full = False
+
+    assert [reply.outcome for reply in replies if reply] == [ANSWER] * 2
+    assert effect.starts == 1
+    assert failure is not None
+    assert executions.failure is None
+    assert await executions.run(make_ask("other"), make_plan(effect.perform)) is not None
+
+
+async def test_a_drain_ends_although_nothing_can_be_written() -> None:
+    """It tries as long as a drain may take, and no longer."""
+    ledger, effect = FullDisk(), Effect()
+    executions, presence = make_executions(ledger=ledger), Presence[Work]()
+    effect.go_on.set()
+
+    with anyio.fail_after(10):
+        async with anyio.create_task_group() as group:
+            group.start_soon(executions.run, make_ask(), make_plan(effect.perform), presence)
+            await until(lambda: ledger.refused > 0)
+            presence.leave()
+        await executions.drain()
+
+    assert effect.starts == 1
+
+
+async def test_a_step_rests_once_that_can_be_written() -> None:
+    """Otherwise its next attempt would wait for a thread that returned long ago, as long as the process lives."""
+    ledger, overrun = FullDisk(), Overrun()
+    executions = make_executions(ledger=ledger)
+    ledger.is_full = False
+    await executions.run(make_ask("exec-1", attempt=1), make_plan(overrun.perform))
+    ledger.is_full = True
+    overrun.returned.set_result([])
+    await until(lambda: ledger.refused > 0)
+    ledger.is_full = False
+
+    with anyio.fail_after(5):
+        reply = await executions.run(make_ask("exec-2", attempt=2), make_plan(overrun.perform))
+
+    assert reply is not None
+    assert reply.how is How.OPENED
+    assert executions.load["running"] == 0
+
+
+async def test_work_that_nobody_wants_is_asked_about_again_where_the_ledger_could_not_tell() -> None:
+    """One failed look must not let it run to its end unwanted."""
+    ledger, effect, presence = FullDisk(), Effect(), Presence[Work]()
+    executions = make_executions(ledger=ledger)
+
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as group:
+            group.start_soon(executions.run, make_ask(), make_plan(effect.perform, linger_s=0.01), presence)
+            await effect.started.wait()
+            presence.leave()
+        await until(lambda: ledger.refused > 0)
+        ledger.is_full = False
+        await effect.stopped.wait()
+
+
+async def test_a_thread_that_returns_while_the_end_is_written_gives_its_slot_back() -> None:
+    """Whether it is busy is asked once; asked twice, the slot would be lost, and the step busy for good."""
+
+    class Disk(MemoryLedger):
+        async def end(
+            self,
+            work_id: str,
+            state: State,
+            outcome: Outcome | None,
+            now_ms: int,
+            *,
+            reason: str | None = None,
+            busy: bool = False,
+        ) -> Work | None:
+            work = await super().end(work_id, state, outcome, now_ms, reason=reason, busy=busy)
+            overrun.returned.set_result([])
+            await anyio.lowlevel.checkpoint()
+            return work
+
+    overrun = Overrun()
+    executions = make_executions(ledger=Disk(), slots=1)
+    await executions.run(make_ask("exec-1", attempt=1), make_plan(overrun.perform))
+    overrun.returned = asyncio.get_running_loop().create_future()
+
+    with anyio.fail_after(5):
+        reply = await executions.run(make_ask("exec-2", attempt=2), make_plan(overrun.perform, linger_s=1))
+
+    assert reply is not None
+    assert reply.how is How.OPENED
+    assert (executions.load["running"], executions.load["overrunning"]) == (0, 0)
+
+
+async def test_a_handler_that_cancels_its_own_task_leaves_nobody_waiting() -> None:
+    """Asked from outside to stop, as when a loop goes down, the work is lost, and who waits hears it."""
+
+    async def give_up(live: LiveWork) -> Outcome:
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel()
+        await anyio.sleep(1)
+        raise AssertionError
+
+    executions = make_executions()
+
+    with anyio.fail_after(5), pytest.raises(TaskLostError):
+        await executions.run(make_ask(), make_plan(give_up))
+
+    assert executions.load["running"] == 0
+
+
+async def test_attempts_that_wait_for_a_thread_hold_no_more_bodies_than_they_may() -> None:
+    """They need their plan to go on, so what does not fit is asked again later."""
+    executions, overrun = make_executions(waiting_bytes=100), Overrun()
+    await executions.run(make_ask("exec-1", attempt=1), make_plan(overrun.perform))
+
+    async def attempt(number: int) -> None:
+        plan = Plan(Lane("swarm"), 30.0, overrun.perform, size_bytes=60)
+        await executions.run(make_ask(f"exec-{number}", attempt=number), plan)
+
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as group:
+            group.start_soon(attempt, 2)
+            await until(lambda: executions.load["joined"] == 1)
+            with pytest.raises(SaturatedError, match="bytes"):
+                await attempt(3)
+            overrun.returned.set_result([])
+
+    assert overrun.starts == 2
+
+
+async def test_the_queue_holds_no_more_bodies_than_those_who_wait_may() -> None:
+    """What waits for a slot needs its body; what does not fit is asked again later, and copies join all the same."""
+    executions, effect = make_executions(slots=1, queue=10, waiting_bytes=100), Effect()
+
+    async def ask(number: int) -> None:
+        await executions.run(make_ask(f"exec-{number}"), Plan(Lane("swarm"), 30.0, effect.perform, size_bytes=60))
+
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as group:
+            group.start_soon(ask, 1)
+            await effect.started.wait()
+            group.start_soon(ask, 2)
+            await until(lambda: executions.load["waiting"] == 1)
+            with pytest.raises(SaturatedError, match="bytes"):
+                await ask(3)
+            group.start_soon(ask, 2)
+            await until(lambda: executions.load["joined"] == 1)
+            effect.go_on.set()
+        await ask(3)
+
+    assert effect.starts == 3
+
+
+async def test_work_that_gets_its_slot_while_it_is_recorded_is_recorded_as_started() -> None:
+    """Recorded as queued, it would start again under its own id after a crash."""
+
+    class Disk(MemoryLedger):
+        async def open(self, ask: Ask, new: Work) -> tuple[bool, Work]:
+            opened = await super().open(ask, new)
+            if new.state is State.QUEUED:
+                effect.go_on.set()
+                await until(lambda: executions.load["waiting"] == 0)
+            return opened
+
+    ledger, effect, second = Disk(), Effect(), Effect()
+    executions = make_executions(ledger=ledger, slots=1)
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as group:
+            group.start_soon(executions.run, make_ask("exec-1"), make_plan(effect.perform))
+            await effect.started.wait()
+            group.start_soon(executions.run, make_ask("exec-2"), make_plan(second.perform))
+            await second.started.wait()
+            work = await ledger.find(("", "execute", "exec-2"))
+            assert work is not None
+            state, started_ms = work.state, work.started_ms
+            second.go_on.set()
+
+    assert state is State.RUNNING
+    assert started_ms is not None

@@ -152,6 +152,42 @@ async def test_work_queued_at_a_crash_starts_under_its_own_id(tmp_path: Path) ->
     assert answer.outcome == ANSWER
 
 
+async def test_the_threads_of_a_process_that_died_hold_up_no_step(tmp_path: Path) -> None:
+    """Also where the process that is asked next was there all the while."""
+    after = Process(tmp_path / "ledger.sqlite")
+    await after.executions.start()
+    dead = SqliteLedger(tmp_path / "ledger.sqlite")
+    await dead.open(make_ask(step=attempt(1)), make_work(dead, step=attempt(1), state=State.RUNNING))
+    await dead.end("work-1", State.FAILED, Outcome(504, b"{}"), NOW, busy=True)
+    await dead.close()
+
+    after.go_on.set()
+    with anyio.fail_after(10):
+        answer = await after.ask("exec-2", number=2, body=b"other")
+    await after.executions.drain()
+
+    assert answer is not None
+    assert answer.how is How.OPENED
+
+
+async def test_nothing_is_left_of_those_who_waited_for_forgotten_work(tmp_path: Path) -> None:
+    """Processes that were killed while they waited cannot take back that they do."""
+    path = tmp_path / "ledger.sqlite"
+    ledger, killed = SqliteLedger(path), SqliteLedger(path)
+    await ledger.open(make_ask(), make_work(ledger, state=State.RUNNING))
+    await killed.wait_for("work-1")
+    await killed.close()
+    await ledger.end("work-1", State.ANSWERED, ANSWER, NOW)
+    await ledger.make_room(Keep(count=0, total_bytes=0, age_ms=0), NOW + 1)
+    await ledger.close()
+
+    connection = sqlite3.connect(path)
+    waits = connection.execute("SELECT count(*) FROM waits").fetchone()
+    connection.close()
+
+    assert waits == (0,)
+
+
 async def test_an_end_counts_although_its_owner_was_thought_dead(tmp_path: Path) -> None:
     """Unless somebody has ended the work since: the first end wins."""
     ledger = SqliteLedger(tmp_path / "ledger.sqlite")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import select
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import anyio
@@ -138,6 +139,7 @@ def test_wrong_paths_and_methods_are_told_in_json(
         (b"[" * 200 + b"]" * 200, 400, "MALFORMED_REQUEST"),
         (b'{"task_id": 1}', 400, "MALFORMED_REQUEST"),
         (make_body(" "), 400, "MALFORMED_REQUEST"),
+        (make_body().replace(b'"cost_units":1000', b'"cost_units":1e999'), 400, "MALFORMED_REQUEST"),
         (make_body("x" * 600), 400, "MALFORMED_REQUEST"),
         (make_body(task_type="unknown"), 404, "UNKNOWN_TASK_TYPE"),
         (b" " * 20_001, 413, "BODY_TOO_LARGE"),
@@ -160,6 +162,37 @@ def test_bad_verify_requests_are_refused(served: Served, body: bytes) -> None:
 
     assert response.status_code == 400
     assert error_of(response)["code"] == "MALFORMED_REQUEST"
+
+
+def test_bodies_on_their_way_take_no_more_memory_than_they_may() -> None:
+    """The one that is too much is asked again later; a small one passes, and all do when the others are gone."""
+    executor = Executor(
+        provider_family="test", model_id="quick-1", max_body_bytes=450_000, max_unfinished_bytes=700_000
+    )
+
+    @executor.execute("swarm")
+    async def quick(inputs: dict[str, Any]) -> dict[str, Any]:
+        return {"answer": "here"}
+
+    large = make_body("large", prompt="x" * 200_000)
+    with serve(executor) as server, ExitStack() as stack:
+        connections = [
+            stack.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=WAIT_S)) for _ in range(2)
+        ]
+        for connection in connections:
+            connection.sendall(b"POST /execute HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(large))
+            connection.sendall(large[:-1])
+        (answered,), _, _ = select.select(connections, [], [], WAIT_S)
+        refused = answered.recv(65_536)
+        small = httpx2.post(f"{server.url}/execute", content=make_body("small"))
+        stack.close()
+        statuses = [httpx2.post(f"{server.url}/execute", content=large).status_code for _ in range(3)]
+
+    assert refused.startswith(b"HTTP/1.1 503 ")
+    assert b"retry-after: 1\r\n" in refused
+    assert b'"code":"SATURATED"' in refused
+    assert small.status_code == 200
+    assert statuses[-1] == 200
 
 
 def test_try_later_says_when(served: Served) -> None:

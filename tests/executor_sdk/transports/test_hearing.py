@@ -12,6 +12,7 @@ import pytest
 
 from executor_sdk.errors import Refuse
 from executor_sdk.executions.executions import Reply
+from executor_sdk.executions.ledger import LedgerError
 from executor_sdk.executions.record import Key, Outcome
 from executor_sdk.executor import Executor
 from executor_sdk.testing.server import serve
@@ -94,6 +95,27 @@ async def test_those_that_wait_are_bounded(monkeypatch: pytest.MonkeyPatch) -> N
 
     assert heard.replies == [make_reply(0)]
     await hearing_of.flush()
+
+
+@pytest.mark.anyio
+async def test_an_answer_that_cannot_be_told_of_holds_up_no_other(caplog: pytest.LogCaptureFixture) -> None:
+    """It counts as not heard, which the log says; the others are told of."""
+    told: list[str] = []
+
+    async def heard(reply: Reply) -> None:
+        assert reply.key is not None
+        if reply.key[2] == "exec-0":
+            raise LedgerError("the disk is full")
+        told.append(reply.key[2])
+
+    hearing_of = Hearing(heard)
+    for number in range(3):
+        hearing_of.sent(make_reply(number), Line())
+    with anyio.fail_after(5):
+        await hearing_of.flush()
+
+    assert told == ["exec-1", "exec-2"]
+    assert "the disk is full" in caplog.text
 
 
 def test_other_servers_have_no_connection_to_look_at() -> None:
