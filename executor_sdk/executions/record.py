@@ -91,12 +91,14 @@ class Work(msgspec.Struct, gc=False):
         return self.state in FINAL
 
     def adoptable_by(self, step: StepAttempt) -> bool:
-        """Whether an ask for a later attempt at the same step may have this work instead of new work.
+        """Whether an ask for another attempt at the same step may have this work instead of new work.
+
+        Also for an earlier one: a request that lay in a stopped process is read after the next attempt was answered.
 
         While it runs; and a success until somebody says no: an answer that was heard is not an answer that counted. Of
         failures a refusal that nobody has heard is handed on; for any other the new attempt is the other try.
         """
-        if self.step is None or self.step.key != step.key or step.attempt <= self.step.attempt:
+        if self.step is None or self.step.key != step.key or step.attempt == self.step.attempt:
             return False
         if self.state is State.ANSWERED:
             return not self.turned_down
