@@ -22,7 +22,8 @@ from executor_sdk.authoring.verifier import Verifier
 from executor_sdk.cancelling import Alarms
 from executor_sdk.errors import ExecutorError, InvalidOutputError, MalformedRequestError
 from executor_sdk.executions.admission import Lane
-from executor_sdk.executions.executions import Executions, Plan, Reply, SteadyClock
+from executor_sdk.executions.clocks import SteadyClock
+from executor_sdk.executions.executions import Executions, Plan, Reply
 from executor_sdk.executions.live import LiveWork
 from executor_sdk.executions.outcomes import CRASHED, answered, failed
 from executor_sdk.executions.presence import Presence

@@ -77,17 +77,6 @@ class WorkBounds(msgspec.Struct, frozen=True):
     waiting_bytes: int = 16 * 1024 * 1024
 
 
-class SteadyClock:
-    """Epoch milliseconds that no change of the wall clock moves while the process lives."""
-
-    def __init__(self) -> None:
-        self._ahead_ns = time.time_ns() - time.monotonic_ns()
-
-    def __call__(self) -> int:
-        """Now."""
-        return (time.monotonic_ns() + self._ahead_ns) // 1_000_000
-
-
 class Executions:
     """All work of one process. It runs in tasks of its own, never in a request's, and outlives every request."""
 
@@ -110,7 +99,7 @@ class Executions:
         }
         self._keep = keep
         self._drain_s = drain_s
-        self._clock = clock or SteadyClock()
+        self._clock = clock or ledger.now_ms
         self._observer = observer
         self._live: dict[str, LiveWork] = {}
         self._elsewhere = Elsewhere(ledger, self._live, self._clock)

@@ -43,6 +43,9 @@ class Ledger(Protocol):
     def failure(self) -> str | None:
         """Why nothing can be recorded any more; None while all is well."""
 
+    def now_ms(self) -> int:
+        """Epoch milliseconds, equal in all processes that have it open; no change of a wall clock moves them."""
+
     async def prepare(self) -> None:
         """Open what must be open before the first request.
 

@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from executor_sdk.errors import BodyDiffersError, TaskLostError
 from executor_sdk.executions.alone import Alone
+from executor_sdk.executions.clocks import SteadyClock
 from executor_sdk.executions.ledger import StepBusyError, TooManyAsksError
 from executor_sdk.executions.record import MAX_ASKS, Ask, Keep, Key, Outcome, State, Work
 
@@ -32,6 +33,7 @@ class MemoryLedger:
     def __init__(self, alone: Alone | None = None) -> None:
         """`alone` tells, where processes are served, whether another one has a ledger of the same executor."""
         self.owner = uuid4().hex[:12]
+        self.now_ms = SteadyClock()
         self._alone = alone
         self._asks: dict[Key, _AskRow] = {}
         #: All work in the order of its opening, each with the asks that came to it.
@@ -57,8 +59,7 @@ class MemoryLedger:
         """See the port."""
         if (known := self._join(ask)) is not None:
             return False, known
-        if (row := self._asks.get(ask.key)) is not None:
-            self._works[row.work.work_id][1].remove(ask.key)
+        self._leave_old(ask.key)
         self._works[new.work_id] = (new, [ask.key])
         self._asks[ask.key] = _AskRow(ask.digest, new, adopted=False)
         if new.step is not None:
@@ -180,7 +181,7 @@ class MemoryLedger:
     def _join(self, ask: Ask) -> Work | None:
         row = self._asks.get(ask.key)
         if row is None:
-            return None if ask.step is None else self._adopt(ask, self._steps.get(ask.step.key), None)
+            return None if ask.step is None else self._adopt(ask, self._steps.get(ask.step.key), overtaken=False)
         if row.digest != ask.digest:
             raise BodyDiffersError
         if row.withdrawn is not None:
@@ -189,23 +190,27 @@ class MemoryLedger:
             return row.work
         if row.work.busy:
             raise StepBusyError(row.work)
-        return None if ask.step is None else self._adopt(ask, self._steps.get(ask.step.key), row)
+        # Another attempt may have had the step's next start since this one's work was cut.
+        return None if ask.step is None else self._adopt(ask, self._steps.get(ask.step.key), overtaken=True)
 
-    def _adopt(self, ask: Ask, work: Work | None, before: _AskRow | None) -> Work | None:
+    def _adopt(self, ask: Ask, work: Work | None, *, overtaken: bool) -> Work | None:
         if work is None:
             return None
-        if work.adoptable_by(ask, overtaken=before is not None):
+        if work.adoptable_by(ask, overtaken=overtaken):
             asks = self._works[work.work_id][1]
             if len(asks) >= MAX_ASKS:
                 raise TooManyAsksError
-            if before is not None:
-                self._works[before.work.work_id][1].remove(ask.key)
+            self._leave_old(ask.key)
             self._asks[ask.key] = _AskRow(ask.digest, work, adopted=True)
             asks.append(ask.key)
             return work
         if work.busy:
             raise StepBusyError(work)
         return None
+
+    def _leave_old(self, key: Key) -> None:
+        if (row := self._asks.get(key)) is not None:
+            self._works[row.work.work_id][1].remove(key)
 
     def _rank(self, work: Work) -> None:
         """Ended work whose threads have returned may be forgotten in its turn; before, it would hold up all others."""

@@ -94,8 +94,10 @@ class Work(msgspec.Struct, gc=False):
         return self.state in FINAL
 
     def adoptable_by(self, ask: Ask, *, overtaken: bool = False) -> bool:
-        """Whether an ask for a later attempt at the same step may have this work instead of new work; where the work
-        that it had before was cut, and this was opened meanwhile, also an earlier attempt.
+        """Whether an ask for another attempt at the same step may have this work instead of new work.
+
+        Also for an earlier one: a request that lay in a stopped process is read after a later one was answered. And
+        for the same one where this work was opened after the work that the ask had before was cut (`overtaken`).
 
         While it runs; and a success until somebody says no: an answer that was heard is not an answer that counted. Of
         failures a refusal that nobody has heard is handed on; for any other the new attempt is the other try.
@@ -103,9 +105,7 @@ class Work(msgspec.Struct, gc=False):
         step = ask.step
         if self.step is None or step is None or self.step.key != step.key:
             return False
-        if step.attempt <= self.step.attempt and not overtaken:
-            return False
-        if self.ended and ask.wants_new_work:
+        if (step.attempt == self.step.attempt and not overtaken) or (self.ended and ask.wants_new_work):
             return False
         if self.state is State.ANSWERED:
             return not self.turned_down

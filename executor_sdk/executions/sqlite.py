@@ -10,6 +10,7 @@ from typing import Any, Final
 import orjson
 
 from executor_sdk.errors import BodyDiffersError, SaturatedError, TaskLostError
+from executor_sdk.executions.clocks import SharedClock
 from executor_sdk.executions.ledger import LedgerError, StepBusyError, TooManyAsksError
 from executor_sdk.executions.record import MAX_ASKS, RECORD_BYTES, Ask, Keep, Key, Outcome, State, StepAttempt, Work
 from executor_sdk.sqlite.connection import Connection, Row, open_file
@@ -35,6 +36,7 @@ class SqliteLedger:
         self._path = Path(path).absolute()
         self._owners = self._path.with_name(f"{self._path.name}.owners")
         self._owner: Owner | None = None
+        self._clock: SharedClock | None = None
         self._writer = Writer(self._open, error=LedgerError, saturated=SaturatedError, name="ledger")
         self._open_failure: str | None = None
 
@@ -52,6 +54,15 @@ class SqliteLedger:
     def failure(self) -> str | None:
         """See the port."""
         return self._writer.fault or self._open_failure
+
+    def now_ms(self) -> int:
+        """See the port; told in the folder of the owners."""
+        if self._clock is None:
+            try:
+                self._clock = SharedClock(self._owners / "clock")
+            except OSError as error:
+                raise LedgerError(f"{self._owners} cannot be used for the clock of processes: {error}") from error
+        return self._clock()
 
     async def prepare(self) -> None:
         """See the port."""
@@ -210,6 +221,7 @@ def _join(sql: Connection, ask: Ask) -> Work | None:
         return work
     if work.busy:
         raise StepBusyError(work)
+    # Another attempt may have had the step's next start since this one's work was cut.
     return None if ask.step is None else _adopt(sql, ask, ask.step, overtaken=True)
 
 

@@ -120,16 +120,44 @@ class LedgerContract:
         assert not await ledger.start("work-1", NOW)
 
     async def test_a_later_attempt_adopts_running_work(self, ledger: Ledger) -> None:
-        """The higher attempt of the same step joins; the lower one and another step do not."""
+        """Another attempt at the same step joins; another step and a task by hand do not."""
         await ledger.open(make_ask("exec-2", step=attempt(2)), make_work(ledger, step=attempt(2)))
 
         adopted = await ledger.join(make_ask("exec-3", body=b"other", step=attempt(3)))
 
         assert adopted is not None
         assert adopted.work_id == "work-1"
-        assert await ledger.join(make_ask("exec-1", step=attempt(1))) is None
         assert await ledger.join(make_ask("exec-9", step=attempt(3, "t"))) is None
         assert await ledger.join(make_ask("exec-8")) is None
+
+    async def test_an_attempt_that_comes_late_adopts_too(self, ledger: Ledger) -> None:
+        """Its request lay in a stopped process while the next attempt was answered: no reason to do the work again."""
+        await ledger.open(make_ask("exec-2", step=attempt(2)), make_work(ledger, step=attempt(2)))
+        await ledger.start("work-1", NOW)
+        running = await ledger.join(make_ask("exec-1", step=attempt(1)))
+        await ledger.end("work-1", State.ANSWERED, ANSWER, NOW)
+
+        done = await ledger.join(make_ask("exec-1", step=attempt(1)))
+
+        assert running is not None
+        assert done is not None
+        assert (running.work_id, done.outcome) == ("work-1", ANSWER)
+
+    async def test_who_lost_adopted_work_takes_what_others_opened_since(self, ledger: Ledger) -> None:
+        """A copy of an attempt whose adopted work was cut: the step's next start was somebody else's already."""
+        await ledger.open(make_ask("exec-1", step=attempt(1)), make_work(ledger, step=attempt(1)))
+        await ledger.start("work-1", NOW)
+        await ledger.join(make_ask("exec-2", step=attempt(2)))
+        await ledger.end("work-1", State.LOST, None, NOW)
+        await ledger.open(make_ask("exec-3", step=attempt(3)), make_work(ledger, "work-2", step=attempt(3)))
+
+        again = await ledger.join(make_ask("exec-2", step=attempt(2)))
+        opener = await ledger.join(make_ask("exec-1", step=attempt(1)))
+
+        assert again is not None
+        assert again.work_id == "work-2"
+        assert opener is not None
+        assert (opener.work_id, opener.state) == ("work-1", State.LOST)
 
     async def test_a_success_is_adopted_until_it_is_turned_down(self, ledger: Ledger) -> None:
         """Also after its answer went out: an answer that was heard is not an answer that counted."""
