@@ -8,6 +8,9 @@ ALTER TABLE works ADD COLUMN size_bytes INTEGER NOT NULL DEFAULT 0;
 UPDATE works SET size_bytes = 1024 + coalesce(length(body), 0) WHERE ended_ms IS NOT NULL;
 -- Keys of steps and digests of bodies are made another way now. A body without a digest is taken for the same.
 UPDATE works SET step_key = NULL;
+-- All that forgetting looks at: beside large answers, reading the rows themselves takes ten times as long.
+DROP INDEX works_finished;
+CREATE INDEX works_finished ON works (ended_ms, seq, size_bytes, sent, busy, work_id) WHERE ended_ms IS NOT NULL;
 CREATE INDEX works_busy ON works (owner) WHERE busy = 1;
 
 CREATE TABLE asks_of_callers (

@@ -294,3 +294,19 @@ async def test_a_file_of_the_first_release_is_brought_forward(tmp_path: Path) ->
 
     assert work is not None
     assert work.outcome == Outcome(200, b"{}")
+
+
+@pytest.mark.parametrize("statement", ["forgettable", "kept_bytes"])
+async def test_forgetting_reads_no_answers(tmp_path: Path, statement: str) -> None:
+    """It looks at all that has ended; with the answers in between, that holds up everybody who waits for the file."""
+    path = tmp_path / "ledger.sqlite"
+    ledger = SqliteLedger(path)
+    await ledger.prepare()
+    await ledger.close()
+    values = dict.fromkeys(("count", "total_bytes", "oldest_ms", "heard_before_ms", "unheard_before_ms"), 0)
+
+    connection = sqlite3.connect(path)
+    plan = connection.execute(f"EXPLAIN QUERY PLAN {SQL.statements[statement]}", values).fetchall()
+    connection.close()
+
+    assert ["COVERING INDEX works_finished" in step for *_, step in plan if "works" in step] == [True]
