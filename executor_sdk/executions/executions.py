@@ -186,7 +186,7 @@ class Executions:
             if ended.outcome is not None:
                 return Reply(ask.key, ended.outcome, how)
             # Work that was cut has no answer. Who never had a start of its own may open anew; others are told.
-            if plan is None or await self._has_had_its_start(ask):
+            if plan is None or await self._has_had_its_start(ask, ended):
                 raise _lost(ended)
         return None
 
@@ -353,11 +353,14 @@ class Executions:
         if self._waiting >= self._bounds.waiting:
             raise SaturatedError(f"{self._waiting} copies and attempts wait already; ask again later")
 
-    async def _has_had_its_start(self, ask: Ask) -> bool:
+    async def _has_had_its_start(self, ask: Ask, cut: Work) -> bool:
+        """Whether the work that was cut is all that this ask may have: there is neither new work for it, nor work that
+        another attempt has opened meanwhile."""
         try:
-            return await self._ledger.join(ask) is not None
+            work = await self._ledger.join(ask)
         except StepBusyError:
             return False
+        return work is not None and work.work_id == cut.work_id
 
     async def _do(self, live: LiveWork, ticket: Ticket, plan: Plan, *, is_queued: bool) -> None:
         live.stop = stop = Stop()

@@ -897,3 +897,38 @@ async def test_work_that_gets_its_slot_while_it_is_recorded_is_recorded_as_start
 
     assert state is State.RUNNING
     assert started_ms is not None
+
+
+async def test_all_who_had_adopted_cut_work_get_the_answer_of_the_next() -> None:
+    """One of them opens it, once; nobody hears that the work is lost, which is there again."""
+    executions, effect, replies = make_executions(), Effect(), list[Reply | None]()
+    cut = anyio.Event()
+
+    async def perform(live: LiveWork) -> Outcome:
+        if effect.starts == 0:
+            effect.starts += 1
+            await cut.wait()
+            live.cancel("its process died", cut_as=State.LOST)
+            await anyio.sleep_forever()
+        return await effect.perform(live)
+
+    async def attempt(number: int) -> None:
+        replies.append(await executions.run(make_ask(f"exec-{number}", attempt=number), make_plan(perform)))
+
+    async def first() -> None:
+        with pytest.raises(TaskLostError):
+            await attempt(1)
+
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as group:
+            group.start_soon(first)
+            await until(lambda: effect.starts == 1)
+            for number in (2, 3, 4):
+                group.start_soon(attempt, number)
+            await until(lambda: executions.load["joined"] == 3)
+            cut.set()
+            await effect.started.wait()
+            effect.go_on.set()
+
+    assert [reply.outcome for reply in replies if reply] == [ANSWER] * 3
+    assert effect.starts == 2
