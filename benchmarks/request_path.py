@@ -110,7 +110,7 @@ def main() -> None:
     if (os.cpu_count() or 1) > 1:
         os.sched_setaffinity(0, {1})
     rounds = Rounds()
-    with served("bare") as bare, served("executor") as executor, served("strict") as strict:
+    with served("bare") as (bare, _), served("executor") as (executor, _), served("strict") as (strict, _):
 
         def load(port: int, requests: Callable[[], Iterator[bytes]]) -> Callable[[], Round]:
             return lambda: drive(port, requests, seconds=options.seconds)

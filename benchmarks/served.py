@@ -69,16 +69,16 @@ async def agree(candidate: Candidate[Finding]) -> Verdict:
 
 
 @contextmanager
-def served(app: str, *, cpu: int = 0) -> Iterator[int]:
-    """Serve `benchmarks.served:APP` by uvicorn in a process pinned to one CPU; yields the port."""
+def served(app: str, *, cpu: int = 0, module: str = "benchmarks.served") -> Iterator[tuple[int, int]]:
+    """Serve `MODULE:APP` by uvicorn in a process pinned to one CPU; yields its port and its process id."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "uvicorn", f"benchmarks.served:{app}", "--port", str(port)]
+    command = [sys.executable, "-m", "uvicorn", f"{module}:{app}", "--port", str(port)]
     process = subprocess.Popen([*command, "--log-level", "warning", "--no-access-log"])
     try:
         os.sched_setaffinity(process.pid, {cpu})
         _wait_for(port, process)
-        yield port
+        yield port, process.pid
     finally:
         process.terminate()
         process.wait(10)

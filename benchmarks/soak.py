@@ -24,13 +24,13 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import aiohttp
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks.trouble import Processes, Torture
+from benchmarks.trouble import Effect, Processes, Trouble
 from executor_sdk.client.asks import Asked, verify_body
 from executor_sdk.protocol.canonical import declared_bytes
 from executor_sdk.protocol.requests import execute_request, sample_contract
@@ -40,16 +40,6 @@ _FAR_FUTURE_MS: Final = 4_102_444_800_000
 #: Steps under way at once, and those whose candidate is turned down in the end: one of so many.
 AT_ONCE: Final = 24
 TURNED_DOWN: Final = 20
-
-
-class Effect(NamedTuple):
-    """One side effect, as its handler wrote it down."""
-
-    step: str
-    attempt: int
-    execution_id: str
-    pid: int
-    at_ns: int
 
 
 @dataclass
@@ -168,28 +158,31 @@ async def soak(given: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """Run it; the result, with all that is wrong under `faults`."""
     dice = random.Random(given.seed)  # noqa: S311 - the same trouble each time, as far as a machine can
     counts: Counter[str] = Counter()
-    torture = Torture(given.kills, given.longest_stop, given.trouble_every)
-    processes = Processes(folder, torture, dice, counts)
+    processes = Processes(folder)
+    trouble = Trouble(processes, dice, counts, given.kills, given.longest_stop, given.trouble_every)
     steps = [Step(f"a{n}", dice.choice(("waiting", "blocking"))) for n in range(given.steps)]
     found = Found()
     try:
-        await processes.start(2)
+        await processes.start(0)
+        await processes.start(1)
+        await processes.ready()
         connector = aiohttp.TCPConnector(limit=0)
         async with aiohttp.ClientSession(connector=connector) as http, asyncio.timeout(given.seconds):
             caller = Caller(http, processes.urls, counts, dice, given.copies)
             begun = time.monotonic()
-            await _take_all(caller, processes, steps, given.attempts)
+            await _take_all(caller, trouble, steps, given.attempts)
             counts["seconds"] = round(time.monotonic() - begun)
-            effects = _effects(folder)
+            effects = _by_step(processes.effects())
             for step in steps[::TURNED_DOWN]:
                 if not await caller.turn_down(step):
                     found.faults.append(f"{step.name} was turned down and got no new work")
                 counts["turned_down"] += 1
     except TimeoutError:
         found.faults.append(f"not over after {given.seconds:g} s")
-        effects = _effects(folder)
+        effects = _by_step(processes.effects())
     finally:
-        await processes.end()
+        if await processes.end():
+            found.faults.append("a process did not end when it was told to")
     for step in steps:
         if not effects[step.name]:
             found.faults.append(f"{step.name} was answered and never done")
@@ -198,13 +191,11 @@ async def soak(given: argparse.Namespace, folder: Path) -> dict[str, Any]:
         allowed = 2 if step in steps[::TURNED_DOWN] else 1
         if len(step.answers) != allowed:
             found.faults.append(f"{step.name} has {len(step.answers)} different answers")
-    after = sum(map(len, _effects(folder).values()))
+    after = sum(map(len, _by_step(processes.effects()).values()))
     before = sum(map(len, effects.values()))
     if after - before != counts["turned_down"]:
         found.faults.append(f"{after - before} effects after {counts['turned_down']} candidates were turned down")
     found.faults += [f"{n} answers {status}" for status, n in counts.items() if status[0] in "4" or status[:3] == "500"]
-    if counts["did not end"]:
-        found.faults.append("a process did not end when it was told to")
     return {
         "steps": len(steps),
         "effects": before,
@@ -217,7 +208,7 @@ async def soak(given: argparse.Namespace, folder: Path) -> dict[str, Any]:
     }
 
 
-async def _take_all(caller: Caller, processes: Processes, steps: list[Step], attempts: int) -> None:
+async def _take_all(caller: Caller, trouble: Trouble, steps: list[Step], attempts: int) -> None:
     """Take all steps to their success while the processes are in trouble."""
     room = asyncio.Semaphore(AT_ONCE)
 
@@ -225,22 +216,20 @@ async def _take_all(caller: Caller, processes: Processes, steps: list[Step], att
         async with room:
             await caller.take(step, attempts)
 
-    trouble = asyncio.create_task(processes.trouble())
+    troubling = asyncio.create_task(trouble.go_on())
     try:
         await asyncio.gather(*map(take, steps))
     finally:
-        trouble.cancel()
-        await asyncio.wait([trouble])
-    if not trouble.cancelled():
-        trouble.result()
+        troubling.cancel()
+        await asyncio.wait([troubling])
+    if not troubling.cancelled():
+        troubling.result()
 
 
-def _effects(folder: Path) -> dict[str, list[Effect]]:
-    """The side effects of each step, in their order."""
+def _by_step(effects: list[Effect]) -> dict[str, list[Effect]]:
     by_step: defaultdict[str, list[Effect]] = defaultdict(list)
-    for line in (folder / "effects").read_text(encoding="ascii").splitlines():
-        step, attempt, execution_id, pid, at_ns = line.split()
-        by_step[step].append(Effect(step, int(attempt), execution_id, int(pid), int(at_ns)))
+    for effect in effects:
+        by_step[effect.step].append(effect)
     return by_step
 
 

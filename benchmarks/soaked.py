@@ -43,7 +43,7 @@ executor = Executor(provider_family="benchmark", model_id="soaked-1", threads=64
 async def wait(inputs: dict[str, Any], task: Task) -> dict[str, Any]:
     """Do it, and take a while, at an await."""
     answer = _effect(inputs, task)
-    await anyio.sleep(_longer_or_shorter_s())
+    await anyio.sleep(_work_s(inputs))
     return answer
 
 
@@ -51,12 +51,21 @@ async def wait(inputs: dict[str, Any], task: Task) -> dict[str, Any]:
 def block(inputs: dict[str, Any], task: Task) -> dict[str, Any]:
     """Do it, and take a while, in a thread."""
     answer = _effect(inputs, task)
-    time.sleep(_longer_or_shorter_s())
+    time.sleep(_work_s(inputs))
     return answer
 
 
-def _longer_or_shorter_s() -> float:
-    return random.random() * LONGEST_S  # noqa: S311 - no secret
+@executor.execute("computing")
+async def compute(inputs: dict[str, Any], task: Task) -> dict[str, Any]:
+    """Do it, and take a while in which the event loop stands still, as nobody should."""
+    answer = _effect(inputs, task)
+    time.sleep(_work_s(inputs))  # noqa: ASYNC251 - that is the point
+    return answer
+
+
+def _work_s(inputs: dict[str, Any]) -> float:
+    """As long as the inputs say, or any time."""
+    return float(inputs.get("work_s") or random.random() * LONGEST_S)  # noqa: S311 - no secret
 
 
 def _effect(inputs: dict[str, Any], task: Task) -> dict[str, Any]:

@@ -141,7 +141,7 @@ class Dispatcher:
         load = self._executions.load
         if self._executions.draining:
             return answered({"status": "draining", **load}, status=503)
-        if (failure := self._executions.failure) is not None:
+        if (failure := await self._executions.failure()) is not None:
             return answered({"status": "unhealthy", "message": failure, **load}, status=503)
         check = self._registry.health_check
         healthy, details = (True, {}) if check is None else await check.ask(self._around_health)

@@ -16,7 +16,7 @@ from executor_sdk.cancelling import Stop
 from executor_sdk.errors import DrainingError, ExecutorError, SaturatedError, TaskCancelled, TaskLostError
 from executor_sdk.executions.admission import Admission, Lane, Ticket
 from executor_sdk.executions.elsewhere import Elsewhere
-from executor_sdk.executions.ledger import Ledger, StepBusyError
+from executor_sdk.executions.ledger import Ledger, LedgerError, StepBusyError
 from executor_sdk.executions.live import LiveWork, Observer
 from executor_sdk.executions.outcomes import CRASHED
 from executor_sdk.executions.presence import Presence
@@ -104,6 +104,7 @@ class Executions:
         self._live: dict[str, LiveWork] = {}
         self._elsewhere = Elsewhere(ledger, self._live, self._clock)
         self._tasks: set[asyncio.Task[None]] = set()
+        self._is_started = False
         self._draining = False
         self._opened = 0
         self._waiting = 0
@@ -119,13 +120,6 @@ class Executions:
     def draining(self) -> bool:
         """Whether no new work is opened any more."""
         return self._draining
-
-    @property
-    def failure(self) -> str | None:
-        """Why nothing can be done here at all; None while all is well."""
-        if self._unrecorded:
-            return f"the ends of {self._unrecorded} works cannot be recorded; the log has the reason"
-        return self._ledger.failure
 
     @property
     def load(self) -> dict[str, int]:
@@ -147,6 +141,18 @@ class Executions:
         """
         await self._ledger.prepare()
         await self._ledger.bury(self._clock())
+        self._is_started = True
+
+    async def failure(self) -> str | None:
+        """Why nothing can be done here at all; None while all is well. What nobody has started is started by this."""
+        if not self._is_started:
+            try:
+                await self.start()
+            except LedgerError as error:
+                return error.message
+        if self._unrecorded:
+            return f"the ends of {self._unrecorded} works cannot be recorded; the log has the reason"
+        return self._ledger.failure
 
     async def run(self, ask: Ask, plan: Plan | None, presence: Presence[Work] | None = None) -> Reply | None:
         """The answer for `ask`, from whichever work it belongs to; None if the caller went away first.

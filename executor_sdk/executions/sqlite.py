@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import orjson
 
@@ -17,6 +17,8 @@ from executor_sdk.sqlite.connection import Connection, Row, open_file
 from executor_sdk.sqlite.owners import Owner, is_alive
 from executor_sdk.sqlite.statements import load_sql
 from executor_sdk.sqlite.writer import Writer
+
+T = TypeVar("T")
 
 #: How long another process may hold the file before we give up, in seconds.
 BUSY_S: Final = 5.0
@@ -44,10 +46,7 @@ class SqliteLedger:
     def owner(self) -> str:
         """See the port; alive from the first time it is asked."""
         if self._owner is None:
-            try:
-                self._owner = Owner(self._owners)
-            except OSError as error:
-                raise LedgerError(f"{self._owners} cannot be used for the locks of processes: {error}") from error
+            self._owner = self._beside(Owner, self._owners)
         return self._owner.id
 
     @property
@@ -58,10 +57,7 @@ class SqliteLedger:
     def now_ms(self) -> int:
         """See the port; told in the folder of the owners."""
         if self._clock is None:
-            try:
-                self._clock = SharedClock(self._owners / "clock")
-            except OSError as error:
-                raise LedgerError(f"{self._owners} cannot be used for the clock of processes: {error}") from error
+            self._clock = self._beside(SharedClock, self._owners / "clock")
         return self._clock()
 
     async def prepare(self) -> None:
@@ -195,6 +191,14 @@ class SqliteLedger:
         await self._writer.aclose()
         if self._owner is not None:
             self._owner.close()
+
+    def _beside(self, make: Callable[[Path], T], path: Path) -> T:
+        """What processes share beside the file."""
+        try:
+            return make(path)
+        except OSError as error:
+            self._open_failure = f"{self._owners} cannot be used for the locks of processes: {error}"
+            raise LedgerError(self._open_failure) from error
 
     def _open(self) -> Connection:
         """Called in the writer's thread, again after the file was lost."""
