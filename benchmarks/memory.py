@@ -16,6 +16,7 @@ import json
 import subprocess
 import sys
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -132,14 +133,14 @@ def main() -> None:
     arguments.add_argument("--waiters", type=int, default=400)
     arguments.add_argument("--only", default="idle,waiters,life")
     given = arguments.parse_args()
-    measures = {
+    measures: dict[str, Callable[[], dict[str, float]]] = {
         "idle": idle,
         "waiters": lambda: waiters(given.waiters),
         "life": lambda: life(given.executions),
     }
     found: dict[str, float] = {}
     for name in given.only.split(","):
-        found |= measures[name]()
+        found.update(measures[name]())
     print(json.dumps(found))
 
 

@@ -23,9 +23,10 @@ from executor_sdk.cancelling import Alarms
 from executor_sdk.errors import ExecutorError, InvalidOutputError, MalformedRequestError
 from executor_sdk.executions.admission import Lane
 from executor_sdk.executions.clocks import SteadyClock
-from executor_sdk.executions.executions import Executions, Plan, Reply
+from executor_sdk.executions.executions import Executions
 from executor_sdk.executions.live import LiveWork
 from executor_sdk.executions.outcomes import CRASHED, answered, failed
+from executor_sdk.executions.plan import Plan, Reply
 from executor_sdk.executions.presence import Presence
 from executor_sdk.executions.record import Ask, Key, Outcome, Work
 from executor_sdk.executions.step import step_of

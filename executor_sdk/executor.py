@@ -23,10 +23,11 @@ from executor_sdk.authoring.verdict import Candidate
 from executor_sdk.client.egress import Egress, ReadArtifact
 from executor_sdk.dispatcher import Dispatcher
 from executor_sdk.executions.alone import Alone
-from executor_sdk.executions.executions import Executions, WorkBounds
+from executor_sdk.executions.executions import Executions
 from executor_sdk.executions.ledger import Ledger
 from executor_sdk.executions.live import Observer
 from executor_sdk.executions.memory import MemoryLedger
+from executor_sdk.executions.plan import WorkBounds
 from executor_sdk.executions.record import Keep
 from executor_sdk.executions.sqlite import SqliteLedger
 from executor_sdk.settings import Settings

@@ -21,12 +21,14 @@ class Lane:
 class Ticket:
     """One place: in the queue until `slot` returns, in a slot from then on, free after `leave`."""
 
-    __slots__ = ("_admission", "_turn", "holds_slot", "lane")
+    __slots__ = ("_admission", "_turn", "holds_slot", "lane", "size_bytes")
 
-    def __init__(self, admission: Admission, lane: Lane, turn: asyncio.Future[None] | None) -> None:
+    def __init__(self, admission: Admission, lane: Lane, size_bytes: int, turn: asyncio.Future[None] | None) -> None:
         self._admission: Admission | None = admission
         self._turn = turn
         self.lane = lane
+        #: What the place in the queue holds of its request.
+        self.size_bytes = size_bytes
         self.holds_slot = turn is None
 
     async def slot(self) -> None:
@@ -56,6 +58,8 @@ class Admission:
         self._running = 0
         self._by_lane: Counter[str] = Counter()
         self._waiting: deque[Ticket] = deque()
+        #: What those in the queue hold of their requests.
+        self.waiting_bytes = 0
 
     @property
     def running(self) -> int:
@@ -76,7 +80,7 @@ class Admission:
         within_lane = lane.limit is None or self._by_lane[lane.name] < lane.limit
         return self._running < self._slots and within_lane
 
-    def enter(self, lane: Lane) -> Ticket:
+    def enter(self, lane: Lane, size_bytes: int = 0) -> Ticket:
         """Take a slot, or else a place in the queue, at once.
 
         Raises:
@@ -84,17 +88,18 @@ class Admission:
         """
         if self.has_slot(lane):
             self._take(lane)
-            return Ticket(self, lane, None)
+            return Ticket(self, lane, size_bytes, None)
         if len(self._waiting) >= self._queue:
             raise SaturatedError(f"all slots are taken and {self._queue} tasks wait; ask again later")
-        ticket = Ticket(self, lane, asyncio.get_running_loop().create_future())
+        ticket = Ticket(self, lane, size_bytes, asyncio.get_running_loop().create_future())
         self._waiting.append(ticket)
+        self.waiting_bytes += size_bytes
         return ticket
 
     def left(self, ticket: Ticket) -> None:
         """Called by a ticket that gives its place back."""
         if not ticket.holds_slot:
-            self._waiting.remove(ticket)
+            self._leave_queue(ticket)
             return
         self._running -= 1
         self._by_lane[ticket.lane.name] -= 1
@@ -107,9 +112,13 @@ class Admission:
             if self._running >= self._slots:
                 return
             if self.has_slot(ticket.lane):
-                self._waiting.remove(ticket)
+                self._leave_queue(ticket)
                 self._take(ticket.lane)
                 ticket.call()
+
+    def _leave_queue(self, ticket: Ticket) -> None:
+        self._waiting.remove(ticket)
+        self.waiting_bytes -= ticket.size_bytes
 
     def _take(self, lane: Lane) -> None:
         self._running += 1

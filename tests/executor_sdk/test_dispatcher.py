@@ -17,8 +17,9 @@ from executor_sdk.authoring.threads import Threads
 from executor_sdk.authoring.verdict import Candidate, Verdict
 from executor_sdk.dispatcher import Dispatcher
 from executor_sdk.errors import FetchError, MalformedRequestError, Refuse, UnknownPolicyError, UnknownTaskTypeError
-from executor_sdk.executions.executions import Executions, How, Reply, WorkBounds
+from executor_sdk.executions.executions import Executions
 from executor_sdk.executions.memory import MemoryLedger
+from executor_sdk.executions.plan import How, Reply, WorkBounds
 from executor_sdk.executions.record import Keep
 from executor_sdk.executor import Executor
 from executor_sdk.policies.verdicts import verdict_breaches

@@ -10,7 +10,7 @@ from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from executor_sdk.dispatcher import Dispatcher
-from executor_sdk.executions.executions import Reply
+from executor_sdk.executions.plan import Reply
 from executor_sdk.executions.presence import Presence
 from executor_sdk.executions.record import Work
 from executor_sdk.settings import Settings

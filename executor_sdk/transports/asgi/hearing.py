@@ -11,7 +11,7 @@ from typing import Final, Protocol
 from starlette.types import Receive
 
 from executor_sdk.errors import ExecutorError
-from executor_sdk.executions.executions import Reply
+from executor_sdk.executions.plan import Reply
 
 #: A caller that is still connected after this time had it to read the answer. One that hung up before the answer was
 #: there is gone by then, however quick the answer was: its closed socket has refused the bytes.

@@ -12,8 +12,8 @@ from starlette.types import Receive, Scope, Send
 
 from executor_sdk.cancelling import Alarms
 from executor_sdk.errors import BodyTooLargeError, DrainingError, ExecutorError, SaturatedError
-from executor_sdk.executions.executions import How, Reply
 from executor_sdk.executions.outcomes import failed
+from executor_sdk.executions.plan import How, Reply
 from executor_sdk.executions.presence import Presence
 from executor_sdk.executions.record import Outcome, Work
 from executor_sdk.transports.asgi.disconnects import WATCH_AFTER_S, Watch

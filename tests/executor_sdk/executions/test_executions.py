@@ -21,10 +21,11 @@ from executor_sdk.errors import (
     TaskLostError,
 )
 from executor_sdk.executions.admission import Lane
-from executor_sdk.executions.executions import PRUNE_EVERY, Executions, How, Plan, Reply, WorkBounds
+from executor_sdk.executions.executions import PRUNE_EVERY, Executions
 from executor_sdk.executions.ledger import LedgerError
 from executor_sdk.executions.live import LiveWork, Observer
 from executor_sdk.executions.memory import MemoryLedger
+from executor_sdk.executions.plan import How, Plan, Reply, WorkBounds
 from executor_sdk.executions.presence import Presence
 from executor_sdk.executions.record import Ask, Keep, Outcome, State, StepAttempt, Work
 

@@ -11,9 +11,10 @@ import pytest
 
 from executor_sdk.errors import TaskLostError
 from executor_sdk.executions.admission import Lane
-from executor_sdk.executions.executions import Executions, How, Plan, Reply, WorkBounds
+from executor_sdk.executions.executions import Executions
 from executor_sdk.executions.ledger import LedgerError
 from executor_sdk.executions.live import LiveWork
+from executor_sdk.executions.plan import How, Plan, Reply, WorkBounds
 from executor_sdk.executions.record import Keep, Outcome, State
 from executor_sdk.executions.sqlite import SQL, SqliteLedger
 from tests.executor_sdk.executions.ledger_contract import (

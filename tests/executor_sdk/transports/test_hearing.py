@@ -11,8 +11,8 @@ import httpx2
 import pytest
 
 from executor_sdk.errors import Refuse
-from executor_sdk.executions.executions import Reply
 from executor_sdk.executions.ledger import LedgerError
+from executor_sdk.executions.plan import Reply
 from executor_sdk.executions.record import Key, Outcome
 from executor_sdk.executor import Executor
 from executor_sdk.testing.server import serve
