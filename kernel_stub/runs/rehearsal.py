@@ -14,7 +14,7 @@ from executor_sdk.protocol.canonical import declared_bytes
 from executor_sdk.protocol.plain import Json
 from kernel_stub.errors import InvalidEventError
 from kernel_stub.log.forms import unsigned_event
-from kernel_stub.log.sign import MAX_EVENT_BYTES
+from kernel_stub.log.growth import MAX_EVENT_BYTES
 from kernel_stub.rules.contract import step_contract
 from kernel_stub.rules.records import EventDraft, Run, Step
 from kernel_stub.rules.task import Claim, Create, Decide, Judge, Propose, Vote, decide_all
@@ -107,7 +107,7 @@ def _life(contract: dict[str, Json], now_ms: int) -> tuple[EventDraft, ...]:
 
 
 def _event(draft: EventDraft) -> dict[str, Json]:
-    return unsigned_event(draft.kind, draft.task_id, draft.payload, author=_Nobody.node_id, created_at=draft.created_at)
+    return unsigned_event(draft, author=_Nobody.node_id)
 
 
 def _too_large(run: Run, step: Step, size_bytes: int) -> Hopeless:

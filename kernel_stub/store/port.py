@@ -13,7 +13,7 @@ import anyio
 import orjson
 
 from kernel_stub.errors import BrokenHeadError, RunNotFoundError
-from kernel_stub.log.entry import Entry, Stray
+from kernel_stub.log.chain import Entry, Stray
 from kernel_stub.log.head import Head
 from kernel_stub.log.history import StoredRun
 from kernel_stub.log.identity import Identity

@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from kernel_stub.errors import ForeignSeedError, SeedLostError
-from kernel_stub.log.identity import load_or_create
-from kernel_stub.log.trust import NoTrustedKeyError, is_key, own_identity, trusted_for_a_file
+from kernel_stub.log.identity import NoTrustedKeyError, is_key, load_or_create, own_identity, trusted_for_a_file
 
 _OTHER = "ab" * 32
 

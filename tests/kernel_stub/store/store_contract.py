@@ -12,7 +12,6 @@ import pytest
 from msgspec.structs import replace
 
 from kernel_stub.errors import LeaseLostError, RunExistsError, StepNotFoundError, TaskIdTakenError
-from kernel_stub.log.pages import walk_along
 from kernel_stub.log.walk import Walk
 from kernel_stub.rules import run as rules
 from kernel_stub.rules.records import Change, EventDraft, ExecutorEntry, Phase, RunStatus, StepStatus
@@ -416,7 +415,7 @@ class StoreContract:
             assert (head.events, head.entries, stray) == (20, len(page), None)
             assert await store.log.entries(18, 100) == page[18:]
             walk = Walk(frozenset({store.identity.node_id}), head=head)
-            await walk_along(store.log.entries, walk)
+            await walk.along(store.log.entries)
             walk.finish()
 
     async def test_whoever_waits_for_work_is_woken_by_a_change_in_its_process(self, place: Any) -> None:
