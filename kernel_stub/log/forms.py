@@ -33,20 +33,10 @@ _CONTRACT: Final[Form] = {
     **dict.fromkeys(("protocol_version", "task_id", "task_type")),
     "inputs": GENERIC,
     "output_schema": GENERIC,
-    "budget": dict.fromkeys(
-        (
-            "time_ms",
-            "max_steps",
-            "cost_units",
-            "mode",
-            "explore_cost_units",
-            "verify_cost_units",
-            "finalize_cost_units",
-            "reuse_verify_time_ms",
-            "reuse_verify_cost_units",
-            "reuse_max_attempts",
-        )
-    ),
+    "budget": dict.fromkeys((
+        "time_ms", "max_steps", "cost_units", "mode", "explore_cost_units", "verify_cost_units",
+        "finalize_cost_units", "reuse_verify_time_ms", "reuse_verify_cost_units", "reuse_max_attempts",
+    )),
     "assignment": {
         "mode": None,
         "claim": {"lease_ms": None, "max_concurrency": dict.fromkeys(("propose", "verify"))},
@@ -69,16 +59,11 @@ _CONTRACT: Final[Form] = {
     },
     "task_mode": None,
     "expiry_ms": None,
-    "evidence_policy": dict.fromkeys(
-        (
-            "max_inline_evidence_bytes",
-            "max_inline_media_bytes",
-            "inline_mime_allowlist",
-            "max_snippet_bytes",
-            "max_snippet_tokens",
-        )
-    ),
-}
+    "evidence_policy": dict.fromkeys((
+        "max_inline_evidence_bytes", "max_inline_media_bytes", "inline_mime_allowlist", "max_snippet_bytes",
+        "max_snippet_tokens",
+    )),
+}  # fmt: skip
 
 _CANDIDATE: Final[Form] = {
     "candidate_id": None,
@@ -88,22 +73,10 @@ _CANDIDATE: Final[Form] = {
     "evidence_refs": _REF,
 }
 
-_RESULT: Final[Form] = dict.fromkeys(
-    (
-        "candidate_id",
-        "execution_id",
-        "verification_status",
-        "passed",
-        "score",
-        "reason_codes",
-        "verifier_result_hash",
-        "provider_family",
-        "model_id",
-        "policy_id",
-        "policy_version",
-        "policy_hash",
-    )
-)
+_RESULT: Final[Form] = dict.fromkeys((
+    "candidate_id", "execution_id", "verification_status", "passed", "score", "reason_codes", "verifier_result_hash",
+    "provider_family", "model_id", "policy_id", "policy_version", "policy_hash",
+))  # fmt: skip
 
 _VOTE: Final = ("task_id", "candidate_id", "candidate_hash", "execution_id", "verifier_result_hash")
 

@@ -114,7 +114,6 @@ class StoreContract:
             assert await store.runs.steps("nope") == ()
             assert await store.runs.events("nope", limit=5) == []
             assert await store.executors.find("nope") is None
-            assert await store.executors.remove("nope") is False
             assert sum((await store.runs.counts("nope")).values()) == 0
             with pytest.raises(StepNotFoundError, match="step not found: nope"):
                 await store.queue.settle("nope", lambda state: Change())
