@@ -44,7 +44,7 @@ from kernel_stub.rules.records import Attempt, Change, Phase, Run, Step
 from kernel_stub.rules.result import step_result
 from kernel_stub.rules.spec import verifiers_of
 from kernel_stub.rules.states import EndingState, StepState
-from kernel_stub.rules.task import Claim, Command, Create, Propose, decide_all, fold, life_of_a_verdict
+from kernel_stub.rules.task import Claim, Command, Create, Propose, decide, fold, life_of_a_verdict
 from kernel_stub.runs import calls
 from kernel_stub.runs.answering import Answering
 from kernel_stub.runs.probing import Remembered
@@ -247,7 +247,7 @@ class Attempts:
             verdict=verdict,
             salt=salt,
         )
-        drafts = decide_all(task, commands, self._signer, now_ms)
+        drafts = decide(task, commands, self._signer, now_ms)
         if status == "passed":
             return run_rules.succeed(state, lease_id, step_result(state.step, candidate), drafts, now_ms)
         error = f"verifier did not pass candidate; reason_codes={verdict['reason_codes']}"
@@ -283,7 +283,7 @@ class Attempts:
     ) -> None:
         def think(state: StepState) -> Change:
             run_rules.fence(state, held.lease_id)
-            drafts = decide_all(fold(state.task_events), commands, self._signer, now_ms)
+            drafts = decide(fold(state.task_events), commands, self._signer, now_ms)
             return run_rules.advance(state, held.lease_id, attempt, drafts)
 
         self._failpoint(f"{name}:before")

@@ -101,11 +101,7 @@ class Runs:
 
     async def find(self, run_id: str) -> Run | None:
         """The run, if there is one of this id."""
-
-        def work(transaction: Transaction) -> Run | None:
-            return self._reading(transaction).run(run_id)
-
-        return await self._database.read(work)
+        return await self._database.read(lambda transaction: self._reading(transaction).run(run_id))
 
     async def newest(self, *, limit: int) -> list[Run]:
         """The newest runs first."""

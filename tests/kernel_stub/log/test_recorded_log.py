@@ -86,7 +86,7 @@ def test_our_events_for_the_recorded_inputs_are_the_recorded_bytes() -> None:
             continue
         payload, task_id = event["payload"]["payload"], event["task_id"]
         state = states.get(task_id, TaskState())
-        drafts = decide(state, _command(event["event_kind"], payload), IDENTITY, event["created_at"])
+        drafts = decide(state, [_command(event["event_kind"], payload)], IDENTITY, event["created_at"])
         draft = next(draft for draft in drafts if draft.kind == event["event_kind"])
         written.append(signed(IDENTITY, draft, 1).body)
         facts: dict[str, Any] = {"author": event["author_node_id"], "created_at": event["created_at"]}
