@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from msgspec.structs import replace
 
 from executor_sdk.protocol.plain import Json
-from kernel_stub.rules.aggregation.null import next_action
 from kernel_stub.rules.aggregation.reexplore import EVENT_TYPES, SIGNAL_KEY, Kind
 from kernel_stub.rules.aggregation.report import aggregation_overview, final_documents
 from kernel_stub.rules.aggregation.round import PATHS, Round, counted
@@ -56,7 +55,7 @@ def _told(this: Round, kind: Kind) -> dict[str, Json]:
     unresolved = this.unresolved(kind)
     first = this.ballots[unresolved[0]]
     return {
-        "type": next_action(first.null_kind, first.null_reason),
+        "type": _next_action(first.null_kind, first.null_reason),
         "path": PATHS[kind],
         "iteration": rounds.iteration + 1,
         "unresolved_buckets": unresolved,
@@ -64,6 +63,13 @@ def _told(this: Round, kind: Kind) -> dict[str, Json]:
         "null_primary_kind": first.null_kind,
         "null_reason": first.null_reason,
     }
+
+
+def _next_action(kind: str | None, reason: str | None) -> str:
+    """What the next round is asked for; a tie has neither kind nor reason."""
+    if reason == "EXECUTION_INCOMPLETE_OR_FAILED":
+        return "NEED_STEP_RECOVERY"
+    return "NEED_DECISION" if kind == "EMPTY" else "NEED_MORE_EVIDENCE"
 
 
 def _to_run_again(this: Round) -> list[Step]:

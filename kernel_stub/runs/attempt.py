@@ -28,13 +28,7 @@ from executor_sdk.protocol import requests
 from executor_sdk.protocol.canonical import declared_bytes, sorted_bytes
 from executor_sdk.protocol.plain import Json
 from executor_sdk.protocol.wire import Capabilities, PolicyBinding, VerifyAnswer, derived_status, view
-from kernel_stub.errors import (
-    ExecutorNotFoundError,
-    InvalidEventError,
-    LeaseLostError,
-    StepFailedError,
-    StoreError,
-)
+from kernel_stub.errors import ExecutorNotFoundError, InvalidEventError, LeaseLostError, StepFailedError, StoreError
 from kernel_stub.fleet.clients import Clients
 from kernel_stub.fleet.registry import ExecutorRegistry
 from kernel_stub.log.identity import Identity
@@ -226,11 +220,11 @@ class Attempts:
         now_ms, salt = self._clock(), str(uuid.uuid4())
         # Of its own verdict an executor knows; what was not judged was turned down by nobody.
         by_another = judged.answered and client.base_url != held.client.base_url
-
-        def think(state: EndingState) -> Change:
-            return self._settled(state, held.lease_id, judged.verdict, salt, now_ms, by_another=by_another)
-
-        await self._settle_by("T4", held.step.step_id, think)
+        await self._settle_by(
+            "T4",
+            held.step.step_id,
+            lambda state: self._settled(state, held.lease_id, judged.verdict, salt, now_ms, by_another=by_another),
+        )
 
     def _settled(
         self, state: EndingState, lease_id: str, verdict: dict[str, Json], salt: str, now_ms: int, *, by_another: bool
@@ -252,13 +246,7 @@ class Attempts:
             return run_rules.succeed(state, lease_id, step_result(state.step, candidate), drafts, now_ms)
         error = f"verifier did not pass candidate; reason_codes={verdict['reason_codes']}"
         return run_rules.fail(
-            state,
-            lease_id,
-            error,
-            final=False,
-            now_ms=now_ms,
-            task_events=drafts,
-            turned_down=by_another,
+            state, lease_id, error, final=False, now_ms=now_ms, task_events=drafts, turned_down=by_another
         )
 
     async def _fail(self, step: Step, error: str, *, final: bool) -> bool:
