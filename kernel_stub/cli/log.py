@@ -39,7 +39,9 @@ def add_commands(subcommands: Subcommands) -> None:
         parser.add_argument("--chain", type=Path, metavar="FILE", help="the chain that was exported with it")
         parser.add_argument("--from", dest="kept", metavar="HEAD", help=_FROM)
         trust = "trust this node id too; as often as needed"
-        parser.add_argument("--trust", type=_key, action="append", default=[], metavar="KEY", help=trust)
+        parser.add_argument(
+            "--trust", dest="trusted_keys", type=_key, action="append", default=[], metavar="KEY", help=trust
+        )
     export = command(area_commands, "export", _export, "print the task events, one a line, in the kernel's own bytes")
     export.add_argument("--chain", type=Path, metavar="FILE", help="and write their chain, with the run events, there")
 
@@ -100,7 +102,7 @@ async def _check_file(arguments: argparse.Namespace, kept: Head | None, take: Ta
     if kept is not None and arguments.chain is None:
         raise UsageRefusedError("--from needs the chain of the exported log: give it with --chain FILE")
     with _exported(arguments) as exported:
-        trusted = trusted_for_a_file(settings_of(arguments).seed_path, arguments.trust)
+        trusted = trusted_for_a_file(settings_of(arguments).seed_path, arguments.trusted_keys)
         walk = Walk(trusted, head=exported.head, kept=kept)
         await walk.along(exported.page, take)
         walk.finish(exported.stray())
