@@ -17,7 +17,7 @@ from kernel_stub.log.exported import Exported, chain_line, head_line
 from kernel_stub.log.head import Head, head_document, read_head
 from kernel_stub.log.identity import is_key, trusted_for_a_file
 from kernel_stub.log.replay import Replay
-from kernel_stub.log.walk import PAGE_EVENTS, Take, Walk
+from kernel_stub.log.walk import PAGE_EVENTS, Follower, Walk
 
 _FROM: Final = (
     "a head that `log head` printed earlier and that was kept elsewhere, as a file or as text: the only check that "
@@ -97,14 +97,16 @@ async def _export(arguments: argparse.Namespace) -> int:
     return 0
 
 
-async def _check_file(arguments: argparse.Namespace, kept: Head | None, take: Take | None = None) -> Head | None:
+async def _check_file(
+    arguments: argparse.Namespace, kept: Head | None, follower: Follower | None = None
+) -> Head | None:
     """Hold an exported log against the node's key, or those that were named; never against the key that it names."""
     if kept is not None and arguments.chain is None:
         raise UsageRefusedError("--from needs the chain of the exported log: give it with --chain FILE")
     with _exported(arguments) as exported:
         trusted = trusted_for_a_file(settings_of(arguments).seed_path, arguments.trusted_keys)
         walk = Walk(trusted, head=exported.head, kept=kept)
-        await walk.along(exported.page, take)
+        await walk.along(exported.page, follower)
         walk.finish(exported.stray())
     if exported.head is None:
         note("without its chain (--chain FILE) nobody can tell whether events were left out or doubled")

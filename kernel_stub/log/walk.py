@@ -30,7 +30,7 @@ from kernel_stub.rules.records import RunEvent
 Checked: TypeAlias = "dict[str, Json] | RunEvent"
 
 #: What goes on with an event, given its number.
-Take: TypeAlias = Callable[[int, Checked], None]
+Follower: TypeAlias = Callable[[int, Checked], None]
 
 #: Entries after a place in the sequence, at most so many.
 PageReader: TypeAlias = Callable[[int, int], Awaitable[list[Entry]]]
@@ -60,17 +60,17 @@ class Walk:
         self._link = GENESIS
         self._numbers: dict[Source, int] = {"event": 0, "run event": 0}
 
-    async def along(self, read: PageReader, take: Take | None = None) -> None:
+    async def along(self, read: PageReader, follower: Follower | None = None) -> None:
         """Walk along a log in worker threads, as far as the head speaks of it: a log that lives has gone on since.
 
-        `take` gets each event with its number; `finish` is the caller's.
+        `follower` gets each event with its number; `finish` is the caller's.
 
         Raises:
-            LogError: the first entry that does not hold, or that `take` refuses.
+            LogError: the first entry that does not hold, or that `follower` refuses.
         """
         after = 0
         while page := await read(after, PAGE_EVENTS):
-            await to_thread.run_sync(self._take_page, page, take)
+            await to_thread.run_sync(self._take_page, page, follower)
             after = page[-1].entry
 
     def take(self, entry: Entry) -> Checked:
@@ -110,13 +110,13 @@ class Walk:
             reason = "it stands outside the chain: nobody appended it"
             raise BrokenLogError(stray.number, "not chained", reason, what=stray.source)
 
-    def _take_page(self, page: list[Entry], take: Take | None) -> None:
+    def _take_page(self, page: list[Entry], follower: Follower | None) -> None:
         for entry in page:
             if self.head is not None and entry.entry > self.head.entries:
                 return
             checked = self.take(entry)
-            if take is not None:
-                take(entry.number, checked)
+            if follower is not None:
+                follower(entry.number, checked)
 
     def _place(self, entry: Entry) -> None:
         expected = self._numbers[entry.source] + 1

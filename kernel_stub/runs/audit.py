@@ -15,7 +15,7 @@ from kernel_stub.log.head import Head, check_head
 from kernel_stub.log.history import compare
 from kernel_stub.log.identity import Trusted
 from kernel_stub.log.replay import Replay
-from kernel_stub.log.walk import Take, Walk
+from kernel_stub.log.walk import Follower, Walk
 from kernel_stub.store.port import Log
 
 #: Runs that are looked up at once; each is loaded alone.
@@ -71,10 +71,10 @@ class Audit:
             raise TablesDifferError(f"run {min(told)}", "it has no row")
         return replay
 
-    async def _walk(self, kept: Head | None, take: Take | None = None) -> Head:
+    async def _walk(self, kept: Head | None, follower: Follower | None = None) -> Head:
         head, stray = await self.log.standing()
         walk = Walk(self.trusted, head=head, kept=kept)
-        await walk.along(self.log.entries, take)
+        await walk.along(self.log.entries, follower)
         walk.finish(stray)
         return head
 
