@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
@@ -16,10 +16,6 @@ from kernel_stub.rules.records import ExecutorEntry
 MAX_CHARACTERS: Final = 2_048
 
 _HIDDEN: Final = "***"
-
-#: Further values that an entry may have.
-_TEXTS: Final = ("target_node_id", "scope_hint", "commit_plane_token_file")
-_URLS: Final = ("agent_event_callback_base_url", "commit_plane_endpoint")
 
 
 class InvalidEntryError(KernelError):
@@ -38,9 +34,8 @@ def valid_entry(given: ExecutorEntry) -> ExecutorEntry:
     Raises:
         InvalidEntryError: a value breaks a rule; the message begins with the field's name.
     """
-    optional = {name: _optional(name, getattr(given, name), _text) for name in _TEXTS}
-    optional |= {name: _optional(name, getattr(given, name), _http_url) for name in _URLS}
     name, base_url = _text("name", given.name), _http_url("base_url", given.base_url)
+    optional = {field: _optional(field, getattr(given, field), read) for field, read in _OPTIONAL.items()}
     entry = ExecutorEntry(name, base_url, given.remote, **optional)
     if entry.remote and entry.target_node_id is None:
         raise InvalidEntryError("target_node_id", "is required when remote is true")
@@ -117,3 +112,13 @@ def _parsed(field: str, url: str) -> SplitResult:
     except ValueError:
         raise InvalidEntryError(field, "must be an http or https URL") from None
     return parts
+
+
+#: How each value is read that an entry may have or not.
+_OPTIONAL: Final[Mapping[str, Callable[[str, str], str]]] = {
+    "target_node_id": _text,
+    "scope_hint": _text,
+    "agent_event_callback_base_url": _http_url,
+    "commit_plane_endpoint": _http_url,
+    "commit_plane_token_file": _text,
+}

@@ -120,8 +120,8 @@ def unsigned_event(draft: EventDraft, *, author: str) -> dict[str, Json]:
 
 def unsigned_bytes(event: Mapping[str, Json]) -> bytes:
     """The bytes that an event's id is the hash of: the event without id and signature, in declaration order."""
-    kind, payload = event["payload"]["type"], event["payload"]["payload"]
-    told = {"type": kind, "payload": ordered(_PAYLOADS.get(event["event_kind"]), payload)}
+    payload = event["payload"]
+    told = {"type": payload["type"], "payload": ordered(_PAYLOADS.get(event["event_kind"]), payload["payload"])}
     return declared_bytes({**{name: event[name] for name in _TOLD}, "payload": told})
 
 

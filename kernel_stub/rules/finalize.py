@@ -20,9 +20,11 @@ def finish(run: Run, steps: Sequence[Step], past: Sequence[RunEvent], now_ms: in
     `past` are the run's earlier re-explore events, oldest first. A run that is being cancelled has no further round.
     """
     this = counted(run, steps, past)
-    wanted = (kind for kind in PATHS if run.status is not RunStatus.CANCELLING and this.wants(kind))
-    kind = next(wanted, None)
-    return _ended(this, now_ms) if kind is None else _another_round(this, kind, now_ms)
+    if run.status is not RunStatus.CANCELLING:
+        for kind in PATHS:
+            if this.wants(kind):
+                return _another_round(this, kind, now_ms)
+    return _ended(this, now_ms)
 
 
 def _another_round(this: Round, kind: Kind, now_ms: int) -> Change:
