@@ -26,9 +26,9 @@ from benchmarks.request_path import executions
 from benchmarks.served import served
 from executor_sdk.client.executor_client import ExecutorClient
 from executor_sdk.client.pool import pooled_http
-from kernel_stub.fleet.entries import new_entry
+from kernel_stub.fleet.entries import valid_entry
 from kernel_stub.kernel import open_kernel
-from kernel_stub.rules.records import TERMINAL_RUN, RunStatus
+from kernel_stub.rules.records import TERMINAL_RUN, ExecutorEntry, RunStatus
 from kernel_stub.settings import KernelSettings
 
 _LOOP: Final = {"use_uvloop": True}
@@ -43,7 +43,7 @@ async def steps_per_s(url: str, state_dir: Path, *, steps: int, concurrency: int
         "agents": [{"agent_id": f"agent-{n:05}", "executor": "typed", "prompt": f"part {n}"} for n in range(steps)],
     }
     async with open_kernel(settings) as kernel, anyio.create_task_group() as group:
-        await kernel.registry.add(new_entry("typed", url))
+        await kernel.registry.add(valid_entry(ExecutorEntry("typed", url)))
         await kernel.runs.submit(spec)
         group.start_soon(kernel.worker().run)
         begun = time.perf_counter()

@@ -67,33 +67,32 @@ class NotFoundError(KernelError):
 
     status_code = 404
     code = "NOT_FOUND"
+    #: What it would be.
+    what: ClassVar[str] = "thing"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"{self.what} not found: {name}")
 
 
 class RunNotFoundError(NotFoundError):
     """No run has this id."""
 
     code = "RUN_NOT_FOUND"
-
-    def __init__(self, run_id: str) -> None:
-        super().__init__(f"run not found: {run_id}")
+    what = "run"
 
 
 class StepNotFoundError(NotFoundError):
     """No step has this id."""
 
     code = "STEP_NOT_FOUND"
-
-    def __init__(self, step_id: str) -> None:
-        super().__init__(f"step not found: {step_id}")
+    what = "step"
 
 
 class ExecutorNotFoundError(NotFoundError):
     """No executor is registered under this name."""
 
     code = "EXECUTOR_NOT_FOUND"
-
-    def __init__(self, name: str) -> None:
-        super().__init__(f"executor not found: {name}")
+    what = "executor"
 
 
 class ConflictError(KernelError):

@@ -6,13 +6,13 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Final
 
 from executor_sdk.artifacts.folder import FolderArtifacts
 from executor_sdk.client.pool import Http, pooled_http
 from executor_sdk.protocol.plain import Json
 from kernel_stub.fleet.clients import Clients
 from kernel_stub.fleet.registry import ExecutorRegistry
+from kernel_stub.log.forms import PROTOCOL_VERSION
 from kernel_stub.log.identity import Identity
 from kernel_stub.runs.attempt import Attempts, no_failpoint
 from kernel_stub.runs.audit import Audit
@@ -21,9 +21,6 @@ from kernel_stub.runs.worker import Worker
 from kernel_stub.settings import KernelSettings
 from kernel_stub.store.port import Store
 from kernel_stub.store.url import open_store
-
-#: Version that this node's events carry.
-PROTOCOL_VERSION: Final = "0.1.0"
 
 
 def epoch_ms() -> int:

@@ -24,14 +24,12 @@ TESTED_ELSEWHERE = {
     "executor_sdk/conformance/target.py": "conformance/test_examination.py",
     "executor_sdk/executions/works.py": "executor_sdk/executions/test_executions.py",
     "executor_sdk/policies/schema_bounds.py": "executor_sdk/policies/test_schemas.py",
-    "kernel_stub/cli/runs.py": "kernel_stub/cli/test_recorded.py",
     "kernel_stub/errors.py": "kernel_stub/api/test_bad_input.py",
     "kernel_stub/log/forms.py": "kernel_stub/log/test_recorded_log.py",
     "kernel_stub/rules/records.py": "kernel_stub/rules/test_run.py",
     "kernel_stub/runs/holdings.py": "kernel_stub/runs/test_leases.py",
     "kernel_stub/store/claims.py": "kernel_stub/store/test_sqlite.py",
     "kernel_stub/store/port.py": "kernel_stub/store/test_sqlite.py",
-    "kernel_stub/store/rows.py": "kernel_stub/store/test_sqlite.py",
 }
 
 

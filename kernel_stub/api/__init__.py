@@ -1,1 +1,1 @@
-"""The kernel's HTTP API, one file an area."""
+"""The kernel's HTTP API, one file for runs, one for executors, one for the node."""

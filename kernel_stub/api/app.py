@@ -8,7 +8,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
-from kernel_stub.api import executors, log, node, runs, tasks
+from kernel_stub.api import executors, node, runs
 from kernel_stub.api.callers import Callers
 from kernel_stub.api.envelope import crash, http_failure, kernel_failure
 from kernel_stub.errors import KernelError
@@ -20,7 +20,7 @@ def build(kernel: Kernel, *, hosts: Collection[str] | None = None) -> Starlette:
 
     `hosts` are the names that it is called by; by any where none are given.
     """
-    areas = (executors, runs, tasks, log, node)
+    areas = (executors, runs, node)
     app = Starlette(
         routes=[route for area in areas for route in area.routes(kernel)],
         middleware=[Middleware(Callers, hosts=hosts)],

@@ -9,21 +9,9 @@ from starlette.routing import Route
 
 from kernel_stub.api.bodies import read_body
 from kernel_stub.api.envelope import success
-from kernel_stub.fleet.entries import new_entry, shown
+from kernel_stub.fleet.entries import shown, valid_entry
 from kernel_stub.kernel import Kernel
-
-
-class Addition(msgspec.Struct, frozen=True):
-    """The body of `POST /api/executors/add`."""
-
-    name: str
-    base_url: str
-    remote: bool = False
-    target_node_id: str | None = None
-    scope_hint: str | None = None
-    agent_event_callback_base_url: str | None = None
-    commit_plane_endpoint: str | None = None
-    commit_plane_token_file: str | None = None
+from kernel_stub.rules.records import ExecutorEntry
 
 
 class Naming(msgspec.Struct, frozen=True):
@@ -37,7 +25,7 @@ def routes(kernel: Kernel) -> list[Route]:
 
     async def add(request: Request) -> Response:
         body = await read_body(request, max_bytes=kernel.settings.max_body_bytes)
-        await kernel.registry.add(new_entry(**msgspec.structs.asdict(body.view(Addition))))
+        await kernel.registry.add(valid_entry(body.view(ExecutorEntry)))
         return success()
 
     async def list_all(_: Request) -> Response:

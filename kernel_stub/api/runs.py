@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -32,23 +34,19 @@ def routes(kernel: Kernel) -> list[Route]:
 
 
 def _commands(kernel: Kernel) -> list[Route]:
-    async def kickoff(request: Request) -> Response:
-        await kernel.runs.kickoff(run_id := _run_id(request))
-        return success(run_id=run_id, kicked_off=True)
+    def telling(tell: Callable[[str], Awaitable[None]], done: str) -> Callable[[Request], Awaitable[Response]]:
+        async def command(request: Request) -> Response:
+            await tell(run_id := _run_id(request))
+            return success(run_id=run_id, **{done: True})
 
-    async def cancel(request: Request) -> Response:
-        await kernel.runs.cancel(run_id := _run_id(request))
-        return success(run_id=run_id, cancelled=True)
+        return command
 
-    async def retry(request: Request) -> Response:
-        await kernel.runs.retry(run_id := _run_id(request))
-        return success(run_id=run_id, retried=True)
-
-    return [
-        Route("/api/run/kickoff/{run_id:path}", kickoff, methods=["POST"]),
-        Route("/api/run/cancel/{run_id:path}", cancel, methods=["POST"]),
-        Route("/api/run/retry/{run_id:path}", retry, methods=["POST"]),
-    ]
+    told = {
+        "kickoff": telling(kernel.runs.kickoff, "kicked_off"),
+        "cancel": telling(kernel.runs.cancel, "cancelled"),
+        "retry": telling(kernel.runs.retry, "retried"),
+    }
+    return [Route(f"/api/run/{name}/{{run_id:path}}", command, methods=["POST"]) for name, command in told.items()]
 
 
 def _questions(kernel: Kernel) -> list[Route]:

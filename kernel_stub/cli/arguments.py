@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import fields
 from pathlib import Path
 from typing import Final, NoReturn, TypeAlias
 
@@ -57,19 +58,11 @@ async def opened(arguments: argparse.Namespace) -> AsyncIterator[Kernel]:
 
 
 def settings_of(arguments: argparse.Namespace) -> KernelSettings:
-    """The kernel's settings as the arguments give them."""
-    named = {
-        "call_timeout": "call_timeout_s",
-        "resends": "resends",
-        "lease_ms": "lease_ms",
-        "poll_ms": "poll_ms",
-        "concurrency": "concurrency",
-        "max_connections": "max_connections",
-        "head_timeout": "head_timeout_s",
-    }
-    given = {setting: getattr(arguments, name) for name, setting in named.items() if hasattr(arguments, name)}
-    trusted = tuple(getattr(arguments, "trust", ()))
-    return KernelSettings(arguments.state_dir, store_url=_store_path(arguments), trusted_keys=trusted, **given)
+    """The kernel's settings as the arguments of their names give them; what was not given has its default."""
+    names = {field.name for field in fields(KernelSettings)}
+    given = {name: value for name, value in vars(arguments).items() if name in names}
+    trusted = tuple(given.get("trusted_keys", ()))
+    return KernelSettings(**{**given, "store_url": _store_path(arguments), "trusted_keys": trusted})
 
 
 def positive(text: str) -> int:

@@ -12,13 +12,12 @@ import orjson
 
 from kernel_stub.cli.arguments import Parser, Subcommands, UsageRefusedError, command, opened, settings_of
 from kernel_stub.cli.printing import note, say, say_bytes
-from kernel_stub.log.entry import Entry, TaskRow
+from kernel_stub.log.chain import Entry, TaskRow
 from kernel_stub.log.exported import Exported, chain_line, head_line
 from kernel_stub.log.head import Head, head_document, read_head
-from kernel_stub.log.pages import PAGE_EVENTS, walk_along
+from kernel_stub.log.identity import is_key, trusted_for_a_file
 from kernel_stub.log.replay import Replay
-from kernel_stub.log.trust import is_key, trusted_for_a_file
-from kernel_stub.log.walk import Walk
+from kernel_stub.log.walk import PAGE_EVENTS, Follower, Walk
 
 _FROM: Final = (
     "a head that `log head` printed earlier and that was kept elsewhere, as a file or as text: the only check that "
@@ -40,7 +39,9 @@ def add_commands(subcommands: Subcommands) -> None:
         parser.add_argument("--chain", type=Path, metavar="FILE", help="the chain that was exported with it")
         parser.add_argument("--from", dest="kept", metavar="HEAD", help=_FROM)
         trust = "trust this node id too; as often as needed"
-        parser.add_argument("--trust", type=_key, action="append", default=[], metavar="KEY", help=trust)
+        parser.add_argument(
+            "--trust", dest="trusted_keys", type=_key, action="append", default=[], metavar="KEY", help=trust
+        )
     export = command(area_commands, "export", _export, "print the task events, one a line, in the kernel's own bytes")
     export.add_argument("--chain", type=Path, metavar="FILE", help="and write their chain, with the run events, there")
 
@@ -56,7 +57,7 @@ async def _head(arguments: argparse.Namespace) -> int:
 async def _replay(arguments: argparse.Namespace) -> int:
     kept = _kept(arguments)
     if arguments.file is not None:
-        await _check_file(arguments, kept, Replay())
+        await _check_file(arguments, kept, Replay().take)
     else:
         async with opened(arguments) as kernel:
             await kernel.audit.replay(kept)
@@ -67,7 +68,7 @@ async def _replay(arguments: argparse.Namespace) -> int:
 async def _verify(arguments: argparse.Namespace) -> int:
     kept = _kept(arguments)
     if arguments.file is not None:
-        head = await _check_file(arguments, kept, None)
+        head = await _check_file(arguments, kept)
     else:
         async with opened(arguments) as kernel:
             head = await kernel.audit.verify(kept)
@@ -96,14 +97,16 @@ async def _export(arguments: argparse.Namespace) -> int:
     return 0
 
 
-async def _check_file(arguments: argparse.Namespace, kept: Head | None, replay: Replay | None) -> Head | None:
+async def _check_file(
+    arguments: argparse.Namespace, kept: Head | None, follower: Follower | None = None
+) -> Head | None:
     """Hold an exported log against the node's key, or those that were named; never against the key that it names."""
     if kept is not None and arguments.chain is None:
         raise UsageRefusedError("--from needs the chain of the exported log: give it with --chain FILE")
     with _exported(arguments) as exported:
-        trusted = trusted_for_a_file(settings_of(arguments).seed_path, arguments.trust)
+        trusted = trusted_for_a_file(settings_of(arguments).seed_path, arguments.trusted_keys)
         walk = Walk(trusted, head=exported.head, kept=kept)
-        await walk_along(exported.page, walk, replay)
+        await walk.along(exported.page, follower)
         walk.finish(exported.stray())
     if exported.head is None:
         note("without its chain (--chain FILE) nobody can tell whether events were left out or doubled")

@@ -6,7 +6,8 @@ import argparse
 
 from kernel_stub.cli.arguments import Parser, Subcommands, command, opened
 from kernel_stub.cli.printing import say, say_compact
-from kernel_stub.fleet.entries import kind, line, new_entry
+from kernel_stub.fleet.entries import kind, line, valid_entry
+from kernel_stub.rules.records import ExecutorEntry
 
 
 def add_commands(subcommands: Subcommands) -> None:
@@ -28,12 +29,14 @@ def add_commands(subcommands: Subcommands) -> None:
 
 
 async def _add(arguments: argparse.Namespace) -> int:
-    entry = new_entry(
-        arguments.name,
-        arguments.base_url,
-        remote=arguments.remote,
-        target_node_id=arguments.target_node,
-        scope_hint=arguments.scope,
+    entry = valid_entry(
+        ExecutorEntry(
+            arguments.name,
+            arguments.base_url,
+            remote=arguments.remote,
+            target_node_id=arguments.target_node,
+            scope_hint=arguments.scope,
+        )
     )
     async with opened(arguments) as kernel:
         await kernel.registry.add(entry)

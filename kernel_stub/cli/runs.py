@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final
 
 from executor_sdk.protocol import plain
 from executor_sdk.protocol.canonical import sorted_copy
 from executor_sdk.protocol.plain import Json
-from kernel_stub.cli.arguments import (
-    Command,
-    Parser,
-    Subcommands,
-    UsageRefusedError,
-    command,
-    natural,
-    opened,
-)
+from kernel_stub.cli.arguments import Command, Parser, Subcommands, UsageRefusedError, command, natural, opened
 from kernel_stub.cli.printing import follow, say, say_json
 from kernel_stub.cli.worker import add_worker_options, work
 from kernel_stub.errors import InvalidSpecError
+from kernel_stub.runs.commands import RunCommands
 
 #: Levels that a run specification may nest, as over HTTP.
 _MAX_DEPTH: Final = 32
@@ -38,14 +32,14 @@ def add_commands(subcommands: Subcommands) -> None:
     submit.add_argument("file", type=Path, metavar="FILE")
     submit.add_argument("--kickoff", action="store_true", help="and queue its steps")
     submit.add_argument("--wait", action="store_true", help="and wait for its end: exit code 0 only when FINALIZED")
-    _of_run(commands, "kickoff", _kickoff, "queue the steps of a run")
+    _of_run(commands, "kickoff", _told(RunCommands.kickoff, "kicked off"), "queue the steps of a run")
     watch = _of_run(commands, "watch", _watch, "where a run stands")
     watch.add_argument("--follow", action="store_true", help="show its events until it ends; exit code by outcome")
     _of_run(commands, "result", _result, "what a run came to")
     events = _of_run(commands, "events", _events, "the newest events of a run")
     events.add_argument("--limit", type=natural, default=50, metavar="N", help="how many (50)")
-    _of_run(commands, "cancel", _cancel, "stop a run")
-    _of_run(commands, "retry", _retry, "queue the failed steps of a run again")
+    _of_run(commands, "cancel", _told(RunCommands.cancel, "cancel requested"), "stop a run")
+    _of_run(commands, "retry", _told(RunCommands.retry, "retry requested"), "queue the failed steps of a run again")
     _of_run(commands, "why", _why, "explain the outcome of a run")
     letters = _command(commands, "dead-letters", _dead_letters, "steps that can never succeed as they stand")
     letters.add_argument("--limit", type=natural, default=50, metavar="N", help="how many (50)")
@@ -113,25 +107,16 @@ async def _events(arguments: argparse.Namespace) -> int:
     return 0
 
 
-async def _kickoff(arguments: argparse.Namespace) -> int:
-    async with opened(arguments) as kernel:
-        await kernel.runs.kickoff(arguments.run_id)
-    say(f"kicked off {arguments.run_id}")
-    return 0
+def _told(tell: Callable[[RunCommands, str], Awaitable[None]], done: str) -> Command:
+    """A command that tells a run something, and says that this was done."""
 
+    async def run(arguments: argparse.Namespace) -> int:
+        async with opened(arguments) as kernel:
+            await tell(kernel.runs, arguments.run_id)
+        say(f"{done} {arguments.run_id}")
+        return 0
 
-async def _cancel(arguments: argparse.Namespace) -> int:
-    async with opened(arguments) as kernel:
-        await kernel.runs.cancel(arguments.run_id)
-    say(f"cancel requested {arguments.run_id}")
-    return 0
-
-
-async def _retry(arguments: argparse.Namespace) -> int:
-    async with opened(arguments) as kernel:
-        await kernel.runs.retry(arguments.run_id)
-    say(f"retry requested {arguments.run_id}")
-    return 0
+    return run
 
 
 async def _why(arguments: argparse.Namespace) -> int:

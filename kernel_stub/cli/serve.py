@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import socket
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import anyio
@@ -30,8 +31,9 @@ def add_commands(subcommands: Subcommands) -> None:
         parser.add_argument(
             "--listen", type=listen_address, default=_DEFAULT, metavar="HOST:PORT", help="(127.0.0.1:7788)"
         )
-        parser.add_argument("--max-connections", type=positive, default=1_000, metavar="N", help="at once (1000)")
-        parser.add_argument("--head-timeout", type=seconds, default=10.0, metavar="S", help="for a request head (10)")
+        add = partial(parser.add_argument, default=argparse.SUPPRESS)
+        add("--max-connections", type=positive, metavar="N", help="at once (1000)")
+        add("--head-timeout", dest="head_timeout_s", type=seconds, metavar="S", help="for a request head (10)")
         parser.add_argument("--no-worker", action="store_true", help="leave the steps to `run worker` processes")
         add_worker_options(parser)
 

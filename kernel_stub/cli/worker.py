@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import signal
 from collections.abc import Callable
+from functools import partial
 
 import anyio
 from anyio.abc import TaskStatus
@@ -15,13 +16,12 @@ from kernel_stub.cli.arguments import natural, opened, positive, seconds
 def add_worker_options(parser: argparse.ArgumentParser) -> None:
     """The options of a worker, wherever it runs."""
     parser.add_argument("--worker-id", metavar="ID", help="the name in leases; made up where not given")
-    parser.add_argument("--concurrency", type=positive, default=8, metavar="N", help="steps in flight (8)")
-    parser.add_argument("--poll-ms", type=positive, default=250, metavar="MS", help="wait of an idle worker (250)")
-    parser.add_argument(
-        "--lease-ms", type=positive, default=30_000, metavar="MS", help="wait after a failed store (30000)"
-    )
-    parser.add_argument("--call-timeout", type=seconds, default=30.0, metavar="S", help="limit of one call (30)")
-    parser.add_argument("--resends", type=natural, default=4, metavar="N", help="resends after no answer (4)")
+    add = partial(parser.add_argument, default=argparse.SUPPRESS)
+    add("--concurrency", type=positive, metavar="N", help="steps in flight (8)")
+    add("--poll-ms", type=positive, metavar="MS", help="wait of an idle worker (250)")
+    add("--lease-ms", type=positive, metavar="MS", help="wait after a failed store (30000)")
+    add("--call-timeout", dest="call_timeout_s", type=seconds, metavar="S", help="limit of one call (30)")
+    add("--resends", type=natural, metavar="N", help="resends after no answer (4)")
 
 
 async def work(arguments: argparse.Namespace) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Callable, Mapping
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
@@ -27,32 +28,15 @@ class InvalidEntryError(KernelError):
         super().__init__(f"{field} {rule}", details=[{"path": f"$.{field}", "message": rule}])
 
 
-def new_entry(
-    name: str,
-    base_url: str,
-    *,
-    remote: bool = False,
-    target_node_id: str | None = None,
-    scope_hint: str | None = None,
-    agent_event_callback_base_url: str | None = None,
-    commit_plane_endpoint: str | None = None,
-    commit_plane_token_file: str | None = None,
-) -> ExecutorEntry:
-    """Build an entry; blank optional values count as absent.
+def valid_entry(given: ExecutorEntry) -> ExecutorEntry:
+    """The entry as it is kept; blank optional values count as absent.
 
     Raises:
         InvalidEntryError: a value breaks a rule; the message begins with the field's name.
     """
-    entry = ExecutorEntry(
-        name=_text("name", name),
-        base_url=_http_url("base_url", base_url),
-        remote=remote,
-        target_node_id=_optional("target_node_id", target_node_id),
-        scope_hint=_optional("scope_hint", scope_hint),
-        agent_event_callback_base_url=_optional_url("agent_event_callback_base_url", agent_event_callback_base_url),
-        commit_plane_endpoint=_optional_url("commit_plane_endpoint", commit_plane_endpoint),
-        commit_plane_token_file=_optional("commit_plane_token_file", commit_plane_token_file),
-    )
+    name, base_url = _text("name", given.name), _http_url("base_url", given.base_url)
+    optional = {field: _optional(field, getattr(given, field), read) for field, read in _OPTIONAL.items()}
+    entry = ExecutorEntry(name, base_url, given.remote, **optional)
     if entry.remote and entry.target_node_id is None:
         raise InvalidEntryError("target_node_id", "is required when remote is true")
     return entry
@@ -102,12 +86,8 @@ def _text(field: str, value: str) -> str:
     return value
 
 
-def _optional(field: str, value: str | None) -> str | None:
-    return None if value is None or not value.strip() else _text(field, value)
-
-
-def _optional_url(field: str, value: str | None) -> str | None:
-    return None if value is None or not value.strip() else _http_url(field, value)
+def _optional(field: str, value: str | None, read: Callable[[str, str], str]) -> str | None:
+    return None if value is None or not value.strip() else read(field, value)
 
 
 def _http_url(field: str, value: str) -> str:
@@ -132,3 +112,13 @@ def _parsed(field: str, url: str) -> SplitResult:
     except ValueError:
         raise InvalidEntryError(field, "must be an http or https URL") from None
     return parts
+
+
+#: How each value is read that an entry may have or not.
+_OPTIONAL: Final[Mapping[str, Callable[[str, str], str]]] = {
+    "target_node_id": _text,
+    "scope_hint": _text,
+    "agent_event_callback_base_url": _http_url,
+    "commit_plane_endpoint": _http_url,
+    "commit_plane_token_file": _text,
+}

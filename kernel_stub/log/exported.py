@@ -15,7 +15,7 @@ from anyio import to_thread
 from msgspec.structs import asdict
 
 from kernel_stub.errors import LogError
-from kernel_stub.log.entry import Entry, RunRow, Stray, TaskRow
+from kernel_stub.log.chain import Entry, RunRow, Stray, TaskRow
 from kernel_stub.log.head import Head, head_document, read_head
 
 #: The longest line that is read from a file: far above the largest event, and not a whole wrong file.

@@ -1,4 +1,4 @@
-"""The order of fields in what is signed: declaration order for typed records, sorted keys for generic JSON."""
+"""The forms of events: their kinds, and the order of the fields that are signed, sorted where they are generic JSON."""
 
 from __future__ import annotations
 
@@ -7,7 +7,19 @@ from typing import Final, TypeAlias
 
 from executor_sdk.protocol.canonical import declared_bytes, sorted_copy
 from executor_sdk.protocol.plain import Json
-from kernel_stub.log.kinds import PROTOCOL_VERSION, payload_type
+from kernel_stub.rules.records import EventDraft
+
+#: The version that every event carries.
+PROTOCOL_VERSION: Final = "0.1.0"
+
+#: Every kind that a local kernel may meet in a log.
+KINDS: Final = (
+    "TASK_CREATED", "TASK_CLAIMED", "TASK_CLAIM_RENEWED", "TASK_CLAIM_RELEASED", "CANDIDATE_PROPOSED",
+    "EVIDENCE_ADDED", "EVIDENCE_AVAILABLE", "VERIFIER_RESULT_SUBMITTED", "VOTE_COMMIT", "VOTE_REVEAL",
+    "DECISION_COMMITTED", "DECISION_FINALIZED", "TASK_ERROR", "TASK_RETRY_SCHEDULED", "TASK_EXPIRED", "TASK_STOPPED",
+    "TASK_SUSPENDED", "TASK_KILLED", "TASK_COMPLETED", "TASK_SETTLED", "CHECKPOINT_CREATED", "TASK_FEEDBACK_REPORTED",
+    "REUSE_REJECT_RECORDED", "EVENT_REVOKED", "NODE_PENALIZED", "TASK_ANNOUNCED",
+)  # fmt: skip
 
 #: What a field holds: None a scalar or a list of scalars, GENERIC any JSON, a mapping the fields of a record (or of
 #: each record in a list).
@@ -21,20 +33,10 @@ _CONTRACT: Final[Form] = {
     **dict.fromkeys(("protocol_version", "task_id", "task_type")),
     "inputs": GENERIC,
     "output_schema": GENERIC,
-    "budget": dict.fromkeys(
-        (
-            "time_ms",
-            "max_steps",
-            "cost_units",
-            "mode",
-            "explore_cost_units",
-            "verify_cost_units",
-            "finalize_cost_units",
-            "reuse_verify_time_ms",
-            "reuse_verify_cost_units",
-            "reuse_max_attempts",
-        )
-    ),
+    "budget": dict.fromkeys((
+        "time_ms", "max_steps", "cost_units", "mode", "explore_cost_units", "verify_cost_units",
+        "finalize_cost_units", "reuse_verify_time_ms", "reuse_verify_cost_units", "reuse_max_attempts",
+    )),
     "assignment": {
         "mode": None,
         "claim": {"lease_ms": None, "max_concurrency": dict.fromkeys(("propose", "verify"))},
@@ -57,16 +59,11 @@ _CONTRACT: Final[Form] = {
     },
     "task_mode": None,
     "expiry_ms": None,
-    "evidence_policy": dict.fromkeys(
-        (
-            "max_inline_evidence_bytes",
-            "max_inline_media_bytes",
-            "inline_mime_allowlist",
-            "max_snippet_bytes",
-            "max_snippet_tokens",
-        )
-    ),
-}
+    "evidence_policy": dict.fromkeys((
+        "max_inline_evidence_bytes", "max_inline_media_bytes", "inline_mime_allowlist", "max_snippet_bytes",
+        "max_snippet_tokens",
+    )),
+}  # fmt: skip
 
 _CANDIDATE: Final[Form] = {
     "candidate_id": None,
@@ -76,22 +73,10 @@ _CANDIDATE: Final[Form] = {
     "evidence_refs": _REF,
 }
 
-_RESULT: Final[Form] = dict.fromkeys(
-    (
-        "candidate_id",
-        "execution_id",
-        "verification_status",
-        "passed",
-        "score",
-        "reason_codes",
-        "verifier_result_hash",
-        "provider_family",
-        "model_id",
-        "policy_id",
-        "policy_version",
-        "policy_hash",
-    )
-)
+_RESULT: Final[Form] = dict.fromkeys((
+    "candidate_id", "execution_id", "verification_status", "passed", "score", "reason_codes", "verifier_result_hash",
+    "provider_family", "model_id", "policy_id", "policy_version", "policy_hash",
+))  # fmt: skip
 
 _VOTE: Final = ("task_id", "candidate_id", "candidate_hash", "execution_id", "verifier_result_hash")
 
@@ -113,53 +98,36 @@ _PAYLOADS: Final[Mapping[str, Form]] = {
 }
 
 
-_ENVELOPE: Final = (
-    *("event_id", "protocol_version", "event_kind", "task_id", "swarm_scope", "epoch", "author_node_id", "created_at"),
-    "signature_hex",
-)
+#: Fields of an event before its payload, less the id.
+_TOLD: Final = (
+    "protocol_version", "event_kind", "task_id", "swarm_scope", "epoch", "author_node_id", "created_at",
+)  # fmt: skip
+
+
+def unsigned_event(draft: EventDraft, *, author: str) -> dict[str, Json]:
+    """An event of this protocol version before it has an id, its payload in declaration order."""
+    return {
+        "protocol_version": PROTOCOL_VERSION,
+        "event_kind": draft.kind,
+        "task_id": draft.task_id,
+        "swarm_scope": "global",
+        "epoch": 1,
+        "author_node_id": author,
+        "created_at": draft.created_at,
+        "payload": {"type": payload_type(draft.kind), "payload": ordered(_PAYLOADS.get(draft.kind), draft.payload)},
+    }
 
 
 def unsigned_bytes(event: Mapping[str, Json]) -> bytes:
     """The bytes that an event's id is the hash of: the event without id and signature, in declaration order."""
-    kind = event["event_kind"]
-    return declared_bytes(
-        {
-            "protocol_version": event["protocol_version"],
-            "event_kind": kind,
-            "task_id": event["task_id"],
-            "swarm_scope": event["swarm_scope"],
-            "epoch": event["epoch"],
-            "author_node_id": event["author_node_id"],
-            "created_at": event["created_at"],
-            "payload": {
-                "type": event["payload"]["type"],
-                "payload": ordered(_PAYLOADS.get(kind), event["payload"]["payload"]),
-            },
-        }
-    )
+    payload = event["payload"]
+    told = {"type": payload["type"], "payload": ordered(_PAYLOADS.get(event["event_kind"]), payload["payload"])}
+    return declared_bytes({**{name: event[name] for name in _TOLD}, "payload": told})
 
 
-def unsigned_event(
-    kind: str,
-    task_id: str | None,
-    payload: Json,
-    *,
-    author: str,
-    created_at: int,
-    scope: str = "global",
-    epoch: int = 1,
-) -> dict[str, Json]:
-    """An event of this protocol version before it has an id, its payload in declaration order."""
-    return {
-        "protocol_version": PROTOCOL_VERSION,
-        "event_kind": kind,
-        "task_id": task_id,
-        "swarm_scope": scope,
-        "epoch": epoch,
-        "author_node_id": author,
-        "created_at": created_at,
-        "payload": {"type": payload_type(kind), "payload": ordered(_PAYLOADS.get(kind), payload)},
-    }
+def payload_type(kind: str) -> str:
+    """`TaskCreated` for `TASK_CREATED`."""
+    return kind.title().replace("_", "")
 
 
 def ordered(form: Form, value: Json) -> Json:
@@ -186,7 +154,7 @@ def ordered(form: Form, value: Json) -> Json:
 def undeclared(event: Mapping[str, Json]) -> str | None:
     """The path of the first field of a whole event that is no part of what is signed; None if every field is."""
     payload: Form = {"type": None, "payload": _PAYLOADS.get(event["event_kind"])}
-    return _undeclared({**dict.fromkeys(_ENVELOPE), "payload": payload}, event, "$")
+    return _undeclared({**dict.fromkeys(("event_id", *_TOLD, "signature_hex")), "payload": payload}, event, "$")
 
 
 def _undeclared(form: Form, value: Json, path: str) -> str | None:

@@ -1,79 +1,64 @@
-"""Appending to a log: from what is to be told to the signed rows, the links, and the tip that they make."""
+"""Appending to a log: from what is to be told to signed and chained entries, and the head that they lead to."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from typing import Final
 
-import msgspec
 import orjson
+from msgspec.structs import replace
 
-from kernel_stub.log.chain import linked, run_event_body, unsigned_run_event
-from kernel_stub.log.entry import RunRow, TaskRow
-from kernel_stub.log.head import Head, signed_head
+from executor_sdk.protocol.canonical import declared_bytes
+from executor_sdk.protocol.digests import hex_digest
+from kernel_stub.errors import InvalidEventError
+from kernel_stub.log.chain import Entry, RunRow, TaskRow, linked, run_event_body, unsigned_run_event
+from kernel_stub.log.forms import unsigned_event
+from kernel_stub.log.head import Head
 from kernel_stub.log.identity import Identity
-from kernel_stub.log.sign import signed
 from kernel_stub.rules.records import EventDraft, RunEvent
 
-
-class Tip(msgspec.Struct, frozen=True):
-    """The end of a log inside a transaction that appends to it, before its head is signed."""
-
-    events: int
-    run_events: int
-    entries: int
-    link: bytes
+#: Bytes that one event may have.
+MAX_EVENT_BYTES: Final = 131_072
 
 
-class Link(msgspec.Struct, frozen=True):
-    """The place of an event in the chain; it is of a task, or of a run."""
-
-    entry: int
-    event: int | None
-    run_event: int | None
-    link: bytes
-
-
-class Growth(msgspec.Struct, frozen=True):
-    """What one change appends, and the tip that the log has then."""
-
-    tip: Tip
-    events: list[TaskRow]
-    run_events: list[RunRow]
-    links: list[Link]
-
-
-def tip_of(head: Head) -> Tip:
-    """Where a log with this head goes on."""
-    return Tip(head.events, head.run_events, head.entries, head.link)
-
-
-def head_of(tip: Tip, identity: Identity, *, adopted: int) -> Head:
-    """The signed head of a log that ends here."""
-    head = Head(tip.events, tip.run_events, tip.entries, adopted, tip.link.hex(), identity.node_id)
-    return signed_head(identity, head)
-
-
-def grown(tip: Tip, identity: Identity, drafts: Iterable[EventDraft], told: Sequence[RunEvent]) -> Growth:
+def grown(
+    head: Head, identity: Identity, drafts: Sequence[EventDraft], told: Sequence[RunEvent]
+) -> tuple[Head, list[Entry]]:
     """Sign and chain the events of one change: those of tasks first, because the run's events rest on them.
+
+    The head is not signed yet: more may follow in the same transaction.
 
     Raises:
         InvalidEventError: an event would be larger than the protocol allows.
     """
-    number, run_number, entry, link = tip.events, tip.run_events, tip.entries, tip.link
-    events: list[TaskRow] = []
-    run_events: list[RunRow] = []
-    links: list[Link] = []
-    for draft in drafts:
-        event = signed(identity, draft)
-        number, entry, link = number + 1, entry + 1, linked(link, "event", event.body)
-        events.append(TaskRow(number, event.body, event.event_id, event.task_id, event.kind))
-        links.append(Link(entry, number, None, link))
-    for run_event in told:
-        run_number, entry = run_number + 1, entry + 1
-        row, link = sealed(identity, _row(run_number, run_event), entry=entry, after=link)
-        run_events.append(row)
-        links.append(Link(entry, None, run_number, link))
-    return Growth(Tip(number, run_number, entry, link), events, run_events, links)
+    link = head.link
+    entries: list[Entry] = []
+    for number, draft in enumerate(drafts, head.events + 1):
+        event = signed(identity, draft, number)
+        link = linked(link, "event", event.body)
+        entries.append(Entry(head.entries + len(entries) + 1, "event", number, event, link))
+    for number, run_event in enumerate(told, head.run_events + 1):
+        entry = head.entries + len(entries) + 1
+        row, link = sealed(identity, _row(number, run_event), entry=entry, after=link)
+        entries.append(Entry(entry, "run event", number, row, link))
+    counts = (head.events + len(drafts), head.run_events + len(told), head.entries + len(entries))
+    return Head(*counts, head.adopted, link.hex(), head.node_id), entries
+
+
+def signed(identity: Identity, draft: EventDraft, number: int) -> TaskRow:
+    """Give the draft its id and its author's signature.
+
+    Raises:
+        InvalidEventError: the event would be larger than the protocol allows.
+    """
+    data = declared_bytes(unsigned_event(draft, author=identity.node_id))
+    event_id = hex_digest(data)
+    signature = identity.sign(event_id.encode("ascii"))
+    # The signed form is the unsigned one with a field before and one behind: encoded once.
+    body = b'{"event_id":"%b",%b,"signature_hex":"%b"}' % (event_id.encode(), data[1:-1], signature.encode())
+    if len(body) > MAX_EVENT_BYTES:
+        raise InvalidEventError(f"event is {len(body)} bytes; at most {MAX_EVENT_BYTES} are allowed")
+    return TaskRow(number, body, event_id, draft.task_id, draft.kind)
 
 
 def sealed(identity: Identity, row: RunRow, *, entry: int, after: bytes) -> tuple[RunRow, bytes]:
@@ -81,7 +66,7 @@ def sealed(identity: Identity, row: RunRow, *, entry: int, after: bytes) -> tupl
     unsigned = unsigned_run_event(row, entry=entry, after=after, author=identity.node_id)
     signature_hex = identity.sign(unsigned)
     link = linked(after, "run event", run_event_body(unsigned, signature_hex))
-    return msgspec.structs.replace(row, signature_hex=signature_hex), link
+    return replace(row, signature_hex=signature_hex), link
 
 
 def _row(number: int, event: RunEvent) -> RunRow:

@@ -11,8 +11,7 @@ from executor_sdk.protocol.canonical import declared_bytes
 from executor_sdk.protocol.plain import Json
 from kernel_stub.errors import BrokenHeadError, UnreadableHeadError
 from kernel_stub.log.chain import GENESIS
-from kernel_stub.log.identity import Identity, is_signed_by
-from kernel_stub.log.trust import Trusted
+from kernel_stub.log.identity import Identity, Trusted, is_signed_by
 
 #: What is signed begins with this, so that no other signature of the node is one of a head.
 _PURPOSE: Final = b"kernel-stub log head:"
@@ -45,8 +44,9 @@ def empty_head(identity: Identity) -> Head:
 
 
 def signed_head(identity: Identity, head: Head) -> Head:
-    """The head with its node's signature."""
-    return replace(head, signature_hex=identity.sign(_unsigned_bytes(head)))
+    """The head with this node's signature."""
+    own = replace(head, node_id=identity.node_id)
+    return replace(own, signature_hex=identity.sign(_unsigned_bytes(own)))
 
 
 def check_head(head: Head, trusted: Trusted) -> None:

@@ -1,18 +1,31 @@
-"""The node's identity: an Ed25519 key from a seed file that only its owner can read."""
+"""Keys: the node's own, from a seed file that only its owner can read, and those that a log may be signed by."""
 
 from __future__ import annotations
 
 import os
+import re
 import secrets
+from collections.abc import Collection
 from pathlib import Path
+from typing import Final, TypeAlias
 
 from nacl.bindings import crypto_sign, crypto_sign_BYTES, crypto_sign_seed_keypair
 from nacl.exceptions import BadSignatureError as NaClBadSignatureError
 from nacl.signing import VerifyKey
 
-from kernel_stub.errors import SeedError
+from kernel_stub.errors import ForeignSeedError, LogError, SeedError, SeedLostError
 
-_SEED_BYTES = 32
+#: Node ids whose signatures count.
+Trusted: TypeAlias = frozenset[str]
+
+_SEED_BYTES: Final = 32
+_KEY: Final = re.compile(r"[0-9a-f]{64}")
+
+
+class NoTrustedKeyError(LogError):
+    """No key to hold this file against: name one (--trust), or the state directory of the node that signed it."""
+
+    code = "NO_TRUSTED_KEY"
 
 
 class Identity:
@@ -52,6 +65,40 @@ def load_or_create(seed_path: Path) -> Identity:
     if not seed_path.exists():
         _create(seed_path)
     return load(seed_path)
+
+
+def own_identity(seed_path: Path, signer: str | None) -> Identity:
+    """The node's identity; `signer` is the key that signed its log, None while the log is empty.
+
+    Raises:
+        SeedLostError: the log has entries, and the seed that signed them is gone.
+        ForeignSeedError: the seed is of another key than the log.
+    """
+    if signer is None:
+        return load_or_create(seed_path)
+    if not seed_path.exists():
+        raise SeedLostError(seed_path, signer)
+    identity = load(seed_path)
+    if identity.node_id != signer:
+        raise ForeignSeedError(found=identity.node_id, expected=signer)
+    return identity
+
+
+def trusted_for_a_file(seed_path: Path, named: Collection[str]) -> Trusted:
+    """The keys that an exported log is held against; never the ones that it names itself.
+
+    Raises:
+        NoTrustedKeyError: there is no seed, and no key was named.
+    """
+    own = [load(seed_path).node_id] if seed_path.exists() else []
+    if trusted := frozenset([*own, *named]):
+        return trusted
+    raise NoTrustedKeyError
+
+
+def is_key(text: str) -> bool:
+    """Whether `text` is written as node ids are: 64 lower-case hex digits."""
+    return _KEY.fullmatch(text) is not None
 
 
 def is_signed_by(node_id: str, message: bytes, signature_hex: str) -> bool:

@@ -11,11 +11,9 @@ import orjson
 from executor_sdk.protocol.digests import hex_digest
 from executor_sdk.protocol.plain import Json
 from kernel_stub.errors import BadSignatureError, BrokenLogError, UntrustedKeyError
-from kernel_stub.log.forms import undeclared, unsigned_bytes
-from kernel_stub.log.identity import is_signed_by
-from kernel_stub.log.kinds import KINDS, payload_type
-from kernel_stub.log.sign import MAX_EVENT_BYTES
-from kernel_stub.log.trust import Trusted
+from kernel_stub.log.forms import KINDS, payload_type, undeclared, unsigned_bytes
+from kernel_stub.log.growth import MAX_EVENT_BYTES
+from kernel_stub.log.identity import Trusted, is_signed_by
 
 _NO_SHAPE: Final = "it does not have the shape of an event"
 

@@ -2,23 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Final, TypeAlias
 
 import orjson
+from anyio import to_thread
 
 from executor_sdk.protocol.plain import Json
 from kernel_stub.errors import BadSignatureError, BrokenHeadError, BrokenLogError, RolledBackError
-from kernel_stub.log.chain import GENESIS, linked, run_event_body, unsigned_run_event
-from kernel_stub.log.entry import Entry, RunRow, Source, Stray, TaskRow
+from kernel_stub.log.chain import (
+    GENESIS,
+    Entry,
+    RunRow,
+    Source,
+    Stray,
+    TaskRow,
+    linked,
+    run_event_body,
+    unsigned_run_event,
+)
 from kernel_stub.log.head import Head, check_head
-from kernel_stub.log.identity import is_signed_by
-from kernel_stub.log.trust import Trusted
+from kernel_stub.log.identity import Trusted, is_signed_by
 from kernel_stub.log.verify import name_of, verified
 from kernel_stub.rules.records import RunEvent
 
 #: What an entry says once it was checked.
 Checked: TypeAlias = "dict[str, Json] | RunEvent"
+
+#: What goes on with an event, given its number.
+Follower: TypeAlias = Callable[[int, Checked], None]
+
+#: Entries after a place in the sequence, at most so many.
+PageReader: TypeAlias = Callable[[int, int], Awaitable[list[Entry]]]
+
+#: Entries a page; what nodes give each other at once.
+PAGE_EVENTS: Final = 256
 
 _LOST: Final = "the log has lost it"
 
@@ -42,9 +60,18 @@ class Walk:
         self._link = GENESIS
         self._numbers: dict[Source, int] = {"event": 0, "run event": 0}
 
-    def covers(self, entry: Entry) -> bool:
-        """Whether the head speaks of this entry; a log that lives has gone on since."""
-        return self.head is None or entry.entry <= self.head.entries
+    async def along(self, read: PageReader, follower: Follower | None = None) -> None:
+        """Walk along a log in worker threads, as far as the head speaks of it: a log that lives has gone on since.
+
+        `follower` gets each event with its number; `finish` is the caller's.
+
+        Raises:
+            LogError: the first entry that does not hold, or that `follower` refuses.
+        """
+        after = 0
+        while page := await read(after, PAGE_EVENTS):
+            await to_thread.run_sync(self._take_page, page, follower)
+            after = page[-1].entry
 
     def take(self, entry: Entry) -> Checked:
         """Check the next entry.
@@ -82,6 +109,14 @@ class Walk:
         if stray is not None:
             reason = "it stands outside the chain: nobody appended it"
             raise BrokenLogError(stray.number, "not chained", reason, what=stray.source)
+
+    def _take_page(self, page: list[Entry], follower: Follower | None) -> None:
+        for entry in page:
+            if self.head is not None and entry.entry > self.head.entries:
+                return
+            checked = self.take(entry)
+            if follower is not None:
+                follower(entry.number, checked)
 
     def _place(self, entry: Entry) -> None:
         expected = self._numbers[entry.source] + 1

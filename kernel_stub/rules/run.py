@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from executor_sdk.protocol.digests import output_digest
 from executor_sdk.protocol.plain import Json
-from kernel_stub.errors import IllegalTransitionError, LeaseLostError
+from kernel_stub.errors import IllegalTransitionError, LeaseLostError, RunExistsError
 from kernel_stub.rules.finalize import finish
 from kernel_stub.rules.records import (
     TERMINAL_RUN,
@@ -31,6 +31,20 @@ from kernel_stub.rules.states import EndingState, Lease, RunState, StepState
 LEASE_EXPIRED: Final = "lease expired; recovered"
 
 _WAITING: Final = frozenset({StepStatus.CREATED, StepStatus.QUEUED, StepStatus.RETRY_WAIT})
+
+
+def create(state: RunState, run: Run, steps: tuple[Step, ...], *, at_once: bool) -> Change:
+    """Take in a new run; with `at_once`, it is kicked off too.
+
+    Raises:
+        RunExistsError: its id is taken.
+    """
+    if state.run is not None:
+        raise RunExistsError(run.run_id)
+    subject = output_digest(run.spec)
+    event = RunEvent(run.run_id, "RUN_CREATED", {"run_id": run.run_id}, run.created_at, subject=subject)
+    created = Change(run=run, steps=steps, run_events=(event,))
+    return _joined(created, kickoff(RunState(run, steps), run.created_at)) if at_once else created
 
 
 def kickoff(state: RunState, now_ms: int) -> Change:

@@ -192,11 +192,11 @@ def backoff_ms(run: Run, attempt: int) -> int:
     return min(max(_SHORTEST_BACKOFF_MS, backoff << doublings), _LONGEST_BACKOFF_MS)
 
 
-def verifier_of(run: Run, agent_id: str) -> str | None:
-    """The name of the executor that verifies this agent's candidates, if it is another than the one that executes."""
-    agents = run.spec.get("agents", [])
-    own = next((agent.get("verifier") for agent in agents if agent["agent_id"] == agent_id), None)
-    return own or run.spec.get("verifier")
+def verifiers_of(run: Run) -> dict[str, str]:
+    """The executors that verify, by agent, where they are others than those that execute."""
+    of_all = run.spec.get("verifier")
+    agents = run.spec.get("agents", ())
+    return {agent["agent_id"]: name for agent in agents if (name := agent.get("verifier") or of_all)}
 
 
 def _new_step(run_id: str, agent: AgentSpec, now_ms: int) -> Step:

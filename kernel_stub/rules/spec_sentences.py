@@ -50,25 +50,20 @@ def _rule(detail: ErrorDetails) -> str:
         case "less_than_equal":
             return f"must be at most {context['le']}"
         case "literal_error":
-            return f"must be one of {_quoted(context['expected'])}"
+            return f"must be one of {', '.join(_quoted(context['expected']))}"
         case known:
             return _EXPECTED.get(known, "has a value that does not belong there")
 
 
 def _unknown_variant(got: str, expected: str) -> str:
-    names = _names(expected)
-    ticked = [f"`{name}`" for name in names]
-    wanted = " or ".join(ticked) if len(ticked) <= 2 else f"one of {', '.join(ticked)}"
+    names = _quoted(expected)
+    wanted = " or ".join(names) if len(names) <= 2 else f"one of {', '.join(names)}"
     return f"unknown variant `{got[:_SHOWN_CHARACTERS]}`, expected {wanted}"
 
 
-def _quoted(expected: str) -> str:
-    return ", ".join(f"`{name}`" for name in _names(expected))
-
-
-def _names(expected: str) -> list[str]:
+def _quoted(expected: str) -> list[str]:
     """The names in pydantic's list `'A', 'B' or 'C'`."""
-    return [name.strip("'") for name in expected.replace(" or ", ", ").split(", ")]
+    return [name.replace("'", "`") for name in expected.replace(" or ", ", ").split(", ")]
 
 
 def _shown(got: Json) -> str:

@@ -95,25 +95,19 @@ class Decide:
 Command: TypeAlias = Create | Claim | Propose | ConfirmEvidence | Judge | Vote | Decide
 
 
-def decide(state: TaskState, command: Command, signer: Signer, now_ms: int) -> tuple[EventDraft, ...]:
-    """The events that a command appends to a task in this state.
+def decide(state: TaskState, commands: Iterable[Command], signer: Signer, now_ms: int) -> tuple[EventDraft, ...]:
+    """The events that commands append to a task, each upon what the ones before it made of the task.
 
     Raises:
         InvalidEventError: one of them would break a rule of the task's life; nothing may be appended.
     """
-    return decide_all(state, (command,), signer, now_ms)
-
-
-def decide_all(state: TaskState, commands: Iterable[Command], signer: Signer, now_ms: int) -> tuple[EventDraft, ...]:
-    """The events of several commands, each upon what the ones before it made of the task."""
     appended: list[EventDraft] = []
     for command in commands:
-        for kind, payload in _payloads(state, command, signer, now_ms):
-            draft = EventDraft(kind, payload["task_id"], payload, now_ms)
+        for kind, payload in _payloads(state, command, signer):
             if (reason := breach(state, kind, payload, author=signer.node_id, created_at=now_ms)) is not None:
                 raise InvalidEventError(reason)
             state = evolve(state, kind, payload, author=signer.node_id, created_at=now_ms)
-            appended.append(draft)
+            appended.append(EventDraft(kind, payload["task_id"], payload, now_ms))
     return tuple(appended)
 
 
@@ -142,7 +136,7 @@ def life_of_a_verdict(
     return (confirmed, judged, Vote(candidate_id, execution_id, salt), Decide(candidate_id))
 
 
-def _payloads(state: TaskState, command: Command, signer: Signer, now_ms: int) -> Sequence[tuple[str, dict[str, Json]]]:
+def _payloads(state: TaskState, command: Command, signer: Signer) -> Sequence[tuple[str, dict[str, Json]]]:
     events: Sequence[tuple[str, dict[str, Json]]]
     match command:
         case Create(contract):

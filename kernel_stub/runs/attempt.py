@@ -28,13 +28,7 @@ from executor_sdk.protocol import requests
 from executor_sdk.protocol.canonical import declared_bytes, sorted_bytes
 from executor_sdk.protocol.plain import Json
 from executor_sdk.protocol.wire import Capabilities, PolicyBinding, VerifyAnswer, derived_status, view
-from kernel_stub.errors import (
-    ExecutorNotFoundError,
-    InvalidEventError,
-    LeaseLostError,
-    StepFailedError,
-    StoreError,
-)
+from kernel_stub.errors import ExecutorNotFoundError, InvalidEventError, LeaseLostError, StepFailedError, StoreError
 from kernel_stub.fleet.clients import Clients
 from kernel_stub.fleet.registry import ExecutorRegistry
 from kernel_stub.log.identity import Identity
@@ -42,8 +36,9 @@ from kernel_stub.rules import run as run_rules
 from kernel_stub.rules.contract import step_contract
 from kernel_stub.rules.records import Attempt, Change, Phase, Run, Step
 from kernel_stub.rules.result import step_result
+from kernel_stub.rules.spec import verifiers_of
 from kernel_stub.rules.states import EndingState, StepState
-from kernel_stub.rules.task import Claim, Command, Create, Propose, decide_all, fold, life_of_a_verdict
+from kernel_stub.rules.task import Claim, Command, Create, Propose, decide, fold, life_of_a_verdict
 from kernel_stub.runs import calls
 from kernel_stub.runs.answering import Answering
 from kernel_stub.runs.probing import Remembered
@@ -127,14 +122,7 @@ class Attempts:
         False if the store failed.
         """
         now_ms, lease_id = self._clock(), step.lease_id or ""
-        try:
-            await self._queue.settle(step.step_id, lambda state: run_rules.abandon(state, lease_id, now_ms))
-        except LeaseLostError as lost:
-            _log.info("let go of a step: %s", lost)
-        except StoreError:
-            _log.exception("step %s of a cancelled run could not be ended", step.step_id)
-            return False
-        return True
+        return await self._end("cancellation", step, lambda state: run_rules.abandon(state, lease_id, now_ms))
 
     async def _go(self, claimed: StepState) -> None:
         attempt = claimed.attempt
@@ -232,11 +220,11 @@ class Attempts:
         now_ms, salt = self._clock(), str(uuid.uuid4())
         # Of its own verdict an executor knows; what was not judged was turned down by nobody.
         by_another = judged.answered and client.base_url != held.client.base_url
-
-        def think(state: EndingState) -> Change:
-            return self._settled(state, held.lease_id, judged.verdict, salt, now_ms, by_another=by_another)
-
-        await self._settle_by("T4", held.step.step_id, think)
+        await self._settle_by(
+            "T4",
+            held.step.step_id,
+            lambda state: self._settled(state, held.lease_id, judged.verdict, salt, now_ms, by_another=by_another),
+        )
 
     def _settled(
         self, state: EndingState, lease_id: str, verdict: dict[str, Json], salt: str, now_ms: int, *, by_another: bool
@@ -253,32 +241,28 @@ class Attempts:
             verdict=verdict,
             salt=salt,
         )
-        drafts = decide_all(task, commands, self._signer, now_ms)
+        drafts = decide(task, commands, self._signer, now_ms)
         if status == "passed":
             return run_rules.succeed(state, lease_id, step_result(state.step, candidate), drafts, now_ms)
         error = f"verifier did not pass candidate; reason_codes={verdict['reason_codes']}"
         return run_rules.fail(
-            state,
-            lease_id,
-            error,
-            final=False,
-            now_ms=now_ms,
-            task_events=drafts,
-            turned_down=by_another,
+            state, lease_id, error, final=False, now_ms=now_ms, task_events=drafts, turned_down=by_another
         )
 
     async def _fail(self, step: Step, error: str, *, final: bool) -> bool:
         now_ms, lease_id = self._clock(), step.lease_id or ""
+        return await self._end(
+            "failure", step, lambda state: run_rules.fail(state, lease_id, error, final=final, now_ms=now_ms)
+        )
+
+    async def _end(self, name: str, step: Step, think: Callable[[EndingState], Change]) -> bool:
+        """Settle a step whose attempt came to nothing; False if that could not be saved."""
         try:
-            await self._settle_by(
-                "failure",
-                step.step_id,
-                lambda state: run_rules.fail(state, lease_id, error, final=final, now_ms=now_ms),
-            )
+            await self._settle_by(name, step.step_id, think)
         except LeaseLostError as lost:
             _log.info("let go of a step: %s", lost)
         except Exception:  # noqa: BLE001 - the step is handed back; the worker must outlive it
-            _log.exception("the failure of step %s could not be saved", step.step_id)
+            _log.exception("the %s of step %s could not be saved", name, step.step_id)
             return False
         return True
 
@@ -287,7 +271,7 @@ class Attempts:
     ) -> None:
         def think(state: StepState) -> Change:
             run_rules.fence(state, held.lease_id)
-            drafts = decide_all(fold(state.task_events), commands, self._signer, now_ms)
+            drafts = decide(fold(state.task_events), commands, self._signer, now_ms)
             return run_rules.advance(state, held.lease_id, attempt, drafts)
 
         self._failpoint(f"{name}:before")
@@ -314,8 +298,8 @@ class Attempts:
         if known is None:
             if len(self._verifiers) >= _KNOWN_RUNS:
                 self._verifiers.clear()
-            known = self._verifiers[held.run.run_id] = _verifiers(held.run)
-        name = known.get(held.step.agent_id) or held.run.spec.get("verifier")
+            known = self._verifiers[held.run.run_id] = verifiers_of(held.run)
+        name = known.get(held.step.agent_id)
         return held.client if name is None else await self._client(name)
 
     async def _capabilities(self, client: ExecutorClient) -> Capabilities:
@@ -324,9 +308,3 @@ class Attempts:
 
 def _author(capabilities: Capabilities) -> dict[str, Json]:
     return {"provider_family": capabilities.provider_family, "model_id": capabilities.model_id}
-
-
-def _verifiers(run: Run) -> dict[str, str]:
-    """Agents with a verifier of their own. Looked up once a run: its specification may name ten thousand agents."""
-    agents = run.spec.get("agents", ())
-    return {agent["agent_id"]: agent["verifier"] for agent in agents if agent.get("verifier")}

@@ -13,10 +13,9 @@ from executor_sdk.protocol.plain import Json, parse
 from kernel_stub.errors import TablesDifferError
 from kernel_stub.log.head import Head, check_head
 from kernel_stub.log.history import compare
-from kernel_stub.log.pages import walk_along
+from kernel_stub.log.identity import Trusted
 from kernel_stub.log.replay import Replay
-from kernel_stub.log.trust import Trusted
-from kernel_stub.log.walk import Walk
+from kernel_stub.log.walk import Follower, Walk
 from kernel_stub.store.port import Log
 
 #: Runs that are looked up at once; each is loaded alone.
@@ -50,7 +49,7 @@ class Audit:
         Raises:
             LogError: the first entry that does not hold, or what else is wrong with the log as a whole.
         """
-        return await self._walk(kept, None)
+        return await self._walk(kept)
 
     async def replay(self, kept: Head | None = None) -> Replay:
         """Rebuild every task from its events, aggregate every round of every run once more, and compare the tables.
@@ -60,7 +59,7 @@ class Audit:
             TablesDifferError: a run or a step is not what the log says.
         """
         replay = Replay()
-        head = await self._walk(kept, replay)
+        head = await self._walk(kept, replay.take)
         told = set(replay.runs)
         after = ""
         while run_ids := await self.log.run_ids(after=after, limit=_PAGE_RUNS):
@@ -72,10 +71,10 @@ class Audit:
             raise TablesDifferError(f"run {min(told)}", "it has no row")
         return replay
 
-    async def _walk(self, kept: Head | None, replay: Replay | None) -> Head:
+    async def _walk(self, kept: Head | None, follower: Follower | None = None) -> Head:
         head, stray = await self.log.standing()
         walk = Walk(self.trusted, head=head, kept=kept)
-        await walk_along(self.log.entries, walk, replay)
+        await walk.along(self.log.entries, follower)
         walk.finish(stray)
         return head
 

@@ -43,14 +43,13 @@ async def probe(client: ExecutorClient) -> Capabilities:
     Raises:
         StepFailedError: the executor is not there, not well, or answers something else.
     """
+    path = "/health"
     try:
         await client.health()
-    except ClientError as error:
-        raise _failed("/health", client, error, keep_body=False) from None
-    try:
+        path = "/capabilities"
         capabilities = await client.capabilities()
     except ClientError as error:
-        raise _failed("/capabilities", client, error, keep_body=False) from None
+        raise _failed(path, client, error, keep_body=False) from None
     # Every verdict and every reputation is kept under these two.
     for name in ("provider_family", "model_id"):
         if not getattr(capabilities, name).strip():

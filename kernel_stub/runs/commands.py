@@ -8,9 +8,8 @@ from typing import Final
 
 from anyio import CapacityLimiter, to_thread
 
-from executor_sdk.protocol.digests import output_digest
 from executor_sdk.protocol.plain import Json
-from kernel_stub.errors import InvalidSpecError, RunExistsError, RunNotFoundError
+from kernel_stub.errors import InvalidSpecError, RunNotFoundError
 from kernel_stub.rules import run as rules
 from kernel_stub.rules.ids import id_breaches, too_many_agents
 from kernel_stub.rules.records import Change, Run, RunEvent, Step
@@ -46,7 +45,7 @@ class RunCommands:
         kicked_off = kickoff or at_once
         # In a thread, because a specification may have ten thousand agents; one at a time, because each takes memory.
         run, steps = await to_thread.run_sync(_made, wanted, self._clock(), limiter=self._making)
-        await self._runs.change(run.run_id, lambda state: _created(state, run, steps, kickoff=kicked_off))
+        await self._runs.change(run.run_id, lambda state: rules.create(state, run, steps, at_once=kicked_off))
         return {"run_id": run.run_id, "kicked_off": kicked_off}
 
     async def kickoff(self, run_id: str) -> None:
@@ -123,7 +122,13 @@ class RunCommands:
 
     async def _change(self, run_id: str, rule: Callable[[RunState, int], Change]) -> None:
         now_ms = self._clock()
-        await self._runs.change(run_id, lambda state: rule(_existing(state, run_id), now_ms))
+
+        def think(state: RunState) -> Change:
+            if state.run is None:
+                raise RunNotFoundError(run_id)
+            return rule(state, now_ms)
+
+        await self._runs.change(run_id, think)
 
 
 def shown(event: RunEvent) -> dict[str, Json]:
@@ -170,32 +175,6 @@ def _spec(body: Json) -> RunSpec:
     for path, complaint in id_breaches(spec):
         raise InvalidSpecError(f"{path} {complaint}", [_field(_rooted(path), complaint)])
     return spec
-
-
-def _created(state: RunState, run: Run, steps: tuple[Step, ...], *, kickoff: bool) -> Change:
-    if state.run is not None:
-        raise RunExistsError(run.run_id)
-    subject = output_digest(run.spec)
-    created = RunEvent(run.run_id, "RUN_CREATED", {"run_id": run.run_id}, run.created_at, subject=subject)
-    if not kickoff:
-        return Change(run=run, steps=steps, run_events=(created,))
-    started = rules.kickoff(RunState(run=run, steps=steps), run.created_at)
-    return Change(
-        run=started.run or run,
-        steps=_merged(steps, started.steps),
-        run_events=(created, *started.run_events),
-    )
-
-
-def _merged(steps: tuple[Step, ...], newer: tuple[Step, ...]) -> tuple[Step, ...]:
-    by_id = {step.step_id: step for step in (*steps, *newer)}
-    return tuple(by_id.values())
-
-
-def _existing(state: RunState, run_id: str) -> RunState:
-    if state.run is None:
-        raise RunNotFoundError(run_id)
-    return state
 
 
 def _rooted(path: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -33,11 +33,6 @@ class Holding:
     scope: anyio.CancelScope
     #: When a step that the store would not settle is handed back, on the monotonic clock.
     hand_back_at_s: float | None = None
-
-    @property
-    def lease(self) -> dict[str, str]:
-        """Step id to lease id."""
-        return {self.step.step_id: self.step.lease_id or ""}
 
 
 class Holdings:
@@ -118,7 +113,7 @@ class Holdings:
         await self._released(list(self._held.values()))
 
     async def _let_go(self) -> None:
-        leases = {step_id: lease_id for held in self._held.values() for step_id, lease_id in held.lease.items()}
+        leases = _leases(self._held.values())
         if not leases:
             return
         try:
@@ -142,7 +137,7 @@ class Holdings:
         )
 
     async def _released(self, holdings: list[Holding]) -> None:
-        leases = {step_id: lease_id for held in holdings for step_id, lease_id in held.lease.items()}
+        leases = _leases(holdings)
         if not leases:
             return
         try:
@@ -153,3 +148,8 @@ class Holdings:
             return
         for holding in holdings:
             self.drop(holding)
+
+
+def _leases(holdings: Iterable[Holding]) -> dict[str, str]:
+    """Step ids to lease ids."""
+    return {held.step.step_id: held.step.lease_id or "" for held in holdings}

@@ -14,10 +14,10 @@ from executor_sdk.protocol.canonical import declared_bytes
 from executor_sdk.protocol.plain import Json
 from kernel_stub.errors import InvalidEventError
 from kernel_stub.log.forms import unsigned_event
-from kernel_stub.log.sign import MAX_EVENT_BYTES
+from kernel_stub.log.growth import MAX_EVENT_BYTES
 from kernel_stub.rules.contract import step_contract
 from kernel_stub.rules.records import EventDraft, Run, Step
-from kernel_stub.rules.task import Claim, Create, Decide, Judge, Propose, Vote, decide_all
+from kernel_stub.rules.task import Claim, Create, Decide, Judge, Propose, Vote, decide
 from kernel_stub.rules.taskstate import TaskState
 
 _PROPOSING: Final = "exec-p-00000000-0000-0000-0000-000000000000"
@@ -100,14 +100,14 @@ def _life(contract: dict[str, Json], now_ms: int) -> tuple[EventDraft, ...]:
         Vote(candidate_id, _VERIFYING, "0"),
         Decide(candidate_id),
     )
-    drafts = decide_all(TaskState(), commands, _Nobody(), now_ms)
+    drafts = decide(TaskState(), commands, _Nobody(), now_ms)
     for draft in drafts:
         declared_bytes(_event(draft))
     return drafts
 
 
 def _event(draft: EventDraft) -> dict[str, Json]:
-    return unsigned_event(draft.kind, draft.task_id, draft.payload, author=_Nobody.node_id, created_at=draft.created_at)
+    return unsigned_event(draft, author=_Nobody.node_id)
 
 
 def _too_large(run: Run, step: Step, size_bytes: int) -> Hopeless:

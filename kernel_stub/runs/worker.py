@@ -11,6 +11,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from kernel_stub.rules.states import StepState
+from kernel_stub.runs.answering import Answering
 from kernel_stub.runs.attempt import Attempts, no_failpoint
 from kernel_stub.runs.holdings import Holding, Holdings
 from kernel_stub.settings import MIN_POLL_MS, KernelSettings
@@ -60,8 +61,8 @@ class Worker:
             try:
                 async with anyio.create_task_group() as helpers:
                     helpers.start_soon(holdings.keep)
-                    helpers.start_soon(self._listen)
-                    helpers.start_soon(self._listen_for_answers)
+                    helpers.start_soon(self._listen, self._queue)
+                    helpers.start_soon(self._listen, self._attempts.answering)
                     async with anyio.create_task_group() as steps:
                         await self._claim_until_stopped(steps, holdings, once=once)
                         await self._drain(steps)
@@ -90,16 +91,10 @@ class Worker:
         with anyio.move_on_after(max(self._settings.poll_ms, MIN_POLL_MS) / 1000):
             await stir.wait()
 
-    async def _listen(self) -> None:
-        """Pass on what changes in this process."""
+    async def _listen(self, source: Queue | Answering) -> None:
+        """Pass on what changes in this process, and that an executor answers which did not: it may have more steps."""
         while True:
-            await self._queue.changed.wait()
-            self._stir.set()
-
-    async def _listen_for_answers(self) -> None:
-        """Pass on that an executor answers which did not: it may have more steps."""
-        while True:
-            await self._attempts.answering.changed.wait()
+            await source.changed.wait()
             self._stir.set()
 
     async def _drain(self, steps: TaskGroup) -> None:

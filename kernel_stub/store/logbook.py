@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import Any, Final
 
 import orjson
 from msgspec.structs import asdict, replace
 
 from executor_sdk.protocol.digests import output_digest
 from kernel_stub.errors import BrokenHeadError, BrokenLogError, ForeignSeedError
-from kernel_stub.log.chain import linked
-from kernel_stub.log.entry import Entry, RunRow, Stray, TaskRow
-from kernel_stub.log.growth import Tip, grown, head_of, sealed, tip_of
-from kernel_stub.log.head import Head, check_head, empty_head
+from kernel_stub.log.chain import Entry, RunRow, Stray, TaskRow, linked
+from kernel_stub.log.growth import grown, sealed
+from kernel_stub.log.head import Head, check_head, empty_head, signed_head
 from kernel_stub.log.identity import Identity
-from kernel_stub.log.pages import PAGE_EVENTS
+from kernel_stub.log.walk import PAGE_EVENTS
 from kernel_stub.rules.records import EventDraft, RunEvent
 from kernel_stub.store.database import Transaction
 from kernel_stub.store.rows import Row
@@ -28,14 +27,6 @@ _STRAYS: Final[Mapping[str, str]] = {
 }
 
 
-class _Grown(NamedTuple):
-    """What the transaction that is open has appended so far, and to what."""
-
-    identity: Identity
-    before: Head
-    tip: Tip
-
-
 class Logbook:
     """What the writer appends with: the tip of the log from the first append of a transaction to its end.
 
@@ -43,7 +34,8 @@ class Logbook:
     """
 
     def __init__(self) -> None:
-        self._grown: _Grown | None = None
+        #: The head of what the open transaction has appended to, not signed yet; and who will sign it.
+        self._grown: tuple[Identity, Head] | None = None
         #: The head that was signed or checked here last; one that another process left is checked first.
         self._known: Head | None = None
 
@@ -58,18 +50,18 @@ class Logbook:
         """
         if not (drafts or told):
             return
-        before, tip = (self._grown.before, self._grown.tip) if self._grown else self._locked(transaction, identity)
-        growth = grown(tip, identity, drafts, told)
-        transaction.run_each("append_event", map(asdict, growth.events))
-        transaction.run_each("append_run_event", map(asdict, growth.run_events))
-        transaction.run_each("append_link", map(asdict, growth.links))
-        self._grown = _Grown(identity, before, growth.tip)
+        head = self._grown[1] if self._grown else self._locked(transaction, identity)
+        head, entries = grown(head, identity, drafts, told)
+        rows = [entry.event for entry in entries if entry.event is not None]
+        transaction.run_each("append_event", (asdict(row) for row in rows if isinstance(row, TaskRow)))
+        transaction.run_each("append_run_event", (asdict(row) for row in rows if isinstance(row, RunRow)))
+        transaction.run_each("append_link", map(_link_values, entries))
+        self._grown = identity, head
 
     def seal(self, transaction: Transaction) -> None:
         """Sign the head of what this transaction has appended; called just before it is committed."""
         if self._grown is not None:
-            identity, before, tip = self._grown
-            self._known = head_of(tip, identity, adopted=before.adopted)
+            self._known = signed_head(*self._grown)
             _put_head(transaction, self._known)
         self.forget()
 
@@ -77,7 +69,7 @@ class Logbook:
         """The transaction has ended, one way or the other."""
         self._grown = None
 
-    def _locked(self, transaction: Transaction, identity: Identity) -> tuple[Head, Tip]:
+    def _locked(self, transaction: Transaction, identity: Identity) -> Head:
         """Where the log stands. Locked first and counted second: whoever else appends waits for this transaction."""
         if not (found := transaction.run("lock_head")):
             raise BrokenHeadError(0, "it is not there")
@@ -85,7 +77,7 @@ class Logbook:
         if head != self._known:
             check_head(head, frozenset({identity.node_id}))
             self._known = head
-        return head, tip_of(head)
+        return head
 
 
 def signer_of(transaction: Transaction) -> str | None:
@@ -158,17 +150,29 @@ def _adopted(transaction: Transaction, identity: Identity) -> Head:
     """Chain what an older release left: the events of tasks first, because those of runs rest on them."""
     if (links := transaction.run("count_log")[0][2]) > 0:
         raise BrokenHeadError(links, "it is not there")
-    tip = tip_of(empty_head(identity))
-    while page := transaction.run("events_page", after=tip.events, limit=PAGE_EVENTS):
+    head = empty_head(identity)
+    while page := transaction.run("events_page", after=head.events, limit=PAGE_EVENTS):
         for seq, body in page:
-            tip = Tip(seq, 0, tip.entries + 1, linked(tip.link, "event", body))
-            transaction.run("append_link", entry=tip.entries, event=seq, run_event=None, link=tip.link)
-    while page := transaction.run("run_events_page", after=tip.run_events, limit=PAGE_EVENTS):
+            link = linked(head.link, "event", body)
+            head = _chained(transaction, head, Entry(head.entries + 1, "event", seq, None, link))
+    while page := transaction.run("run_events_page", after=head.run_events, limit=PAGE_EVENTS):
         for number, run_id, event_type, payload, created_at, spec in page:
             subject = None if spec is None else output_digest(orjson.loads(spec))
             bare = RunRow(number, run_id, event_type, payload, created_at, subject, "")
-            row, link = sealed(identity, bare, entry=tip.entries + 1, after=tip.link)
+            row, link = sealed(identity, bare, entry=head.entries + 1, after=head.link)
             transaction.run("sign_run_event", number=number, subject=subject, signature_hex=row.signature_hex)
-            tip = replace(tip, run_events=number, entries=tip.entries + 1, link=link)
-            transaction.run("append_link", entry=tip.entries, event=None, run_event=number, link=link)
-    return head_of(tip, identity, adopted=tip.entries)
+            head = _chained(transaction, head, Entry(head.entries + 1, "run event", number, row, link))
+    return signed_head(identity, replace(head, adopted=head.entries))
+
+
+def _chained(transaction: Transaction, head: Head, entry: Entry) -> Head:
+    """Put an entry of an older release into the chain; the head behind it is not signed yet."""
+    transaction.run("append_link", **_link_values(entry))
+    grown_by = {"events" if entry.source == "event" else "run_events": entry.number}
+    return replace(head, **grown_by, entries=entry.entry, chain=(entry.link or b"").hex())
+
+
+def _link_values(entry: Entry) -> dict[str, Any]:
+    of_task = entry.source == "event"
+    event, run_event = (entry.number, None) if of_task else (None, entry.number)
+    return {"entry": entry.entry, "event": event, "run_event": run_event, "link": entry.link}

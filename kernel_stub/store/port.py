@@ -11,9 +11,10 @@ from typing import Any, TypeVar
 
 import anyio
 import orjson
+from msgspec.structs import asdict
 
 from kernel_stub.errors import BrokenHeadError, RunNotFoundError
-from kernel_stub.log.entry import Entry, Stray
+from kernel_stub.log.chain import Entry, Stray
 from kernel_stub.log.head import Head
 from kernel_stub.log.history import StoredRun
 from kernel_stub.log.identity import Identity
@@ -26,6 +27,7 @@ from kernel_stub.store.logbook import Logbook, find_stray, load_entries, load_he
 from kernel_stub.store.session import BodyCache, Session
 
 T = TypeVar("T")
+S = TypeVar("S", bound=StepState)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,11 +101,7 @@ class Runs:
 
     async def find(self, run_id: str) -> Run | None:
         """The run, if there is one of this id."""
-
-        def work(transaction: Transaction) -> Run | None:
-            return self._reading(transaction).run(run_id)
-
-        return await self._database.read(work)
+        return await self._database.read(lambda transaction: self._reading(transaction).run(run_id))
 
     async def newest(self, *, limit: int) -> list[Run]:
         """The newest runs first."""
@@ -170,14 +168,7 @@ class Queue:
             StepNotFoundError: no step has this id.
         """
 
-        def work(transaction: Transaction) -> Change:
-            session = self._session(transaction)
-            state = session.step_state(step_id)
-            change = think(state)
-            session.save(state.run, change)
-            return change
-
-        return await self._database.write(work)
+        return await self._change(lambda session: session.step_state(step_id), think)
 
     async def settle(self, step_id: str, think: Callable[[EndingState], Change]) -> Change:
         """As `advance`, for a decision that may end the step, and with it the round.
@@ -186,14 +177,8 @@ class Queue:
             StepNotFoundError: no step has this id.
         """
 
-        def work(transaction: Transaction) -> Change:
-            session = self._session(transaction)
-            state = session.ending_state(step_id)
-            change = think(state)
-            session.save(state.run, change)
-            return change
-
-        return _woken(self._database, await self._database.write(work))
+        change = await self._change(lambda session: session.ending_state(step_id), think)
+        return _woken(self._database, change)
 
     async def lost(self, leases: Mapping[str, str]) -> frozenset[str]:
         """Which of the steps that a worker holds, given as step id to lease id, it has to let go.
@@ -212,6 +197,16 @@ class Queue:
 
         await self._database.write(work)
         self._database.wake()
+
+    async def _change(self, load: Callable[[Session], S], think: Callable[[S], Change]) -> Change:
+        def work(transaction: Transaction) -> Change:
+            session = self._session(transaction)
+            state = load(session)
+            change = think(state)
+            session.save(state.run, change)
+            return change
+
+        return await self._database.write(work)
 
 
 class Log:
@@ -272,12 +267,7 @@ class Executors:
 
     async def put(self, entry: ExecutorEntry) -> None:
         """Add the entry, or replace the one of its name."""
-        values = rows.executor_values(entry)
-        await self._database.write(lambda transaction: transaction.run("put_executor", **values))
-
-    async def remove(self, name: str) -> bool:
-        """Forget the entry; False if there was none."""
-        return bool(await self._database.write(lambda transaction: transaction.run("remove_executor", name=name)))
+        await self._database.write(lambda transaction: transaction.run("put_executor", **asdict(entry)))
 
 
 def _head(transaction: Transaction) -> Head:

@@ -11,16 +11,7 @@ from msgspec.structs import asdict
 
 from executor_sdk.protocol.plain import Json
 from kernel_stub.errors import UnreadableRowError
-from kernel_stub.rules.records import (
-    Attempt,
-    ExecutorEntry,
-    Phase,
-    Run,
-    RunEvent,
-    RunStatus,
-    Step,
-    StepStatus,
-)
+from kernel_stub.rules.records import Attempt, ExecutorEntry, Phase, Run, RunEvent, RunStatus, Step, StepStatus
 
 Row = tuple[Any, ...]
 
@@ -45,38 +36,26 @@ def bodies_from(row: Row) -> Bodies:
 
 def run_from(row: Row, bodies: Bodies) -> Run:
     """A run from its row, less the revision, and its bodies."""
-    run_id, status, task_type, error, created_at, updated_at, started_at, finished_at, _ = row
-    spec, shared_inputs, result = bodies
-    return Run(
-        run_id, RunStatus(status), task_type, spec, shared_inputs, result, error,
-        created_at, updated_at, started_at, finished_at,
-    )  # fmt: skip
+    run_id, status, task_type, error, *times, _ = row
+    return Run(run_id, RunStatus(status), task_type, *bodies, error, *times)
 
 
 def step_from(row: Row) -> Step:
     """A step from its row; the columns are in the order of the record's fields."""
-    *made, status, created_at, attempt, recoveries, lease_id, owner, holder, next_run_at, task_id, error, result = row
-    step_id, run_id, agent_id, executor, profile, prompt, weight, priority = made
-    return Step(
-        step_id, run_id, agent_id, executor, profile, prompt, weight, priority, StepStatus(status), created_at,
-        attempt, recoveries, lease_id, owner, holder, next_run_at, task_id, error, orjson.loads(result),
-    )  # fmt: skip
+    fields = [*row[:8], StepStatus(row[8]), *row[9:18], orjson.loads(row[18])]
+    return Step(*fields)
 
 
 def attempt_from(row: Row) -> Attempt:
-    """An attempt from its row."""
-    *made, phase, execute_body, verify_body, candidate, error, new_work, turned_down = row
-    step_id, n, task_id, execution_id, verify_execution_id = made
-    return Attempt(
-        step_id, n, task_id, execution_id, verify_execution_id, Phase(phase), execute_body, verify_body,
-        None if candidate is None else orjson.loads(candidate), error, bool(new_work), bool(turned_down),
-    )  # fmt: skip
+    """An attempt from its row; the columns are in the order of the record's fields."""
+    candidate = None if row[8] is None else orjson.loads(row[8])
+    fields = [*row[:5], Phase(row[5]), *row[6:8], candidate, row[9], *map(bool, row[10:])]
+    return Attempt(*fields)
 
 
 def run_event_from(row: Row) -> RunEvent:
     """A run event from its row."""
-    run_id, event_type, payload, created_at, event_id, subject = row
-    return RunEvent(run_id, event_type, orjson.loads(payload), created_at, event_id, subject)
+    return RunEvent(row[0], row[1], orjson.loads(row[2]), *row[3:])
 
 
 def executor_from(row: Row) -> ExecutorEntry:
@@ -86,17 +65,8 @@ def executor_from(row: Row) -> ExecutorEntry:
 
 
 def run_values(run: Run) -> dict[str, Any]:
-    """The columns of a run without its bodies."""
-    return {
-        "run_id": run.run_id,
-        "status": run.status.value,
-        "task_type": run.task_type,
-        "error": run.error,
-        "created_at": run.created_at,
-        "updated_at": run.updated_at,
-        "started_at": run.started_at,
-        "finished_at": run.finished_at,
-    }
+    """The columns of a run; its bodies are not encoded, they have a row of their own."""
+    return {**asdict(run), "status": run.status.value}
 
 
 def body_values(run: Run) -> dict[str, Any]:
@@ -110,28 +80,8 @@ def body_values(run: Run) -> dict[str, Any]:
 
 def step_values(step: Step) -> dict[str, Any]:
     """The columns of a step."""
-    return {
-        "step_id": step.step_id,
-        "run_id": step.run_id,
-        "agent_id": step.agent_id,
-        "executor": step.executor,
-        "profile": step.profile,
-        "prompt": step.prompt,
-        "weight": step.weight,
-        "priority": step.priority,
-        "status": step.status.value,
-        "created_at": step.created_at,
-        "attempt": step.attempt,
-        "recoveries": step.recoveries,
-        "lease_id": step.lease_id,
-        "lease_owner": step.lease_owner,
-        "lease_holder": step.lease_holder,
-        "next_run_at": step.next_run_at,
-        "task_id": step.task_id,
-        "error": step.error,
-        "result": orjson.dumps(step.result),
-        "ready": int(step.status is StepStatus.QUEUED),
-    }
+    ready = int(step.status is StepStatus.QUEUED)
+    return {**asdict(step), "status": step.status.value, "result": orjson.dumps(step.result), "ready": ready}
 
 
 def new_step_values(step: Step) -> dict[str, Any]:
@@ -141,23 +91,7 @@ def new_step_values(step: Step) -> dict[str, Any]:
 
 def attempt_values(attempt: Attempt) -> dict[str, Any]:
     """The columns of an attempt; a closed one needs its bytes no more, they are not kept."""
-    closed = attempt.phase is Phase.CLOSED
-    return {
-        "step_id": attempt.step_id,
-        "n": attempt.n,
-        "task_id": attempt.task_id,
-        "execution_id": attempt.execution_id,
-        "verify_execution_id": attempt.verify_execution_id,
-        "phase": attempt.phase.value,
-        "execute_body": None if closed else attempt.execute_body,
-        "verify_body": None if closed else attempt.verify_body,
-        "candidate": None if closed or attempt.candidate is None else orjson.dumps(attempt.candidate),
-        "error": attempt.error,
-        "new_work": int(attempt.new_work),
-        "turned_down": int(attempt.turned_down),
-    }
-
-
-def executor_values(entry: ExecutorEntry) -> dict[str, Any]:
-    """The columns of an entry of the registry."""
-    return asdict(entry)
+    values = asdict(attempt) | {"phase": attempt.phase.value}
+    if attempt.phase is Phase.CLOSED:
+        return values | dict.fromkeys(("execute_body", "verify_body", "candidate"))
+    return values if attempt.candidate is None else values | {"candidate": orjson.dumps(attempt.candidate)}

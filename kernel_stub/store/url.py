@@ -11,7 +11,7 @@ import anyio
 from anyio import to_thread
 
 from kernel_stub.errors import StoreError
-from kernel_stub.log.trust import own_identity
+from kernel_stub.log.identity import own_identity
 from kernel_stub.store.logbook import Logbook, begin_log, has_head, signer_of
 from kernel_stub.store.port import Store
 from kernel_stub.store.session import BodyCache

@@ -14,9 +14,9 @@ import httpx2
 from executor_sdk.client.pool import pooled_http
 from executor_sdk.protocol.plain import Json
 from kernel_stub.api.app import build
-from kernel_stub.fleet.entries import new_entry
+from kernel_stub.fleet.entries import valid_entry
 from kernel_stub.kernel import Kernel, open_kernel
-from kernel_stub.rules.records import TERMINAL_RUN, RunStatus
+from kernel_stub.rules.records import TERMINAL_RUN, ExecutorEntry, RunStatus
 from kernel_stub.settings import KernelSettings
 from kernel_stub.testing.app_transport import AppTransport
 
@@ -61,7 +61,7 @@ async def stub_kernel(
     transport = AppTransport({addresses[name]: app for name, app in executors.items()})
     async with pooled_http(transport) as http, open_kernel(settings, http=http) as kernel:
         for name, address in addresses.items():
-            await kernel.registry.add(new_entry(name, f"http://{address}"))
+            await kernel.registry.add(valid_entry(ExecutorEntry(name, f"http://{address}")))
         async with _client(kernel) as api, _working(kernel, worker=worker):
             yield StubKernel(kernel, api)
 

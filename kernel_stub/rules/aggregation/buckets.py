@@ -8,10 +8,9 @@ from typing import Final, Literal, TypeAlias
 
 from executor_sdk.protocol.plain import Json
 from kernel_stub.rules.aggregation.conclusion import Voice, vote_in
-from kernel_stub.rules.aggregation.null import null_reason, null_trace
-from kernel_stub.rules.aggregation.tie import Tie
+from kernel_stub.rules.aggregation.tie import Tie, Trace
 from kernel_stub.rules.records import StepStatus
-from kernel_stub.rules.spec import Aggregation, OpenEnd
+from kernel_stub.rules.spec import Aggregation, NullPolicy, OpenEnd
 
 Path: TypeAlias = Literal["WINNER_PATH", "TIE_PATH", "NULL_PATH"]
 
@@ -51,9 +50,23 @@ def count(run_id: str, bucket: str, policy: Aggregation, voices: Sequence[Voice]
 
 def _without_value(bucket: str, policy: Aggregation, votes: Mapping[str, int], *, all_succeeded: bool) -> Ballot:
     kind: OpenEnd = "QUORUM_NULL" if votes else "EMPTY"
-    reason = null_reason(kind, all_succeeded=all_succeeded)
-    trace = null_trace(bucket, kind, policy.null_policy)
+    missing = "NO_VALID_DECISION" if all_succeeded else "EXECUTION_INCOMPLETE_OR_FAILED"
+    reason = "VALID_VOTES_BELOW_QUORUM" if votes else missing
+    trace = _null_trace(bucket, kind, policy.null_policy)
     return Ballot(bucket, votes, "NULL_PATH", None, null_kind=kind, null_reason=reason, null_trace=trace)
+
+
+def _null_trace(bucket: str, kind: OpenEnd, policy: NullPolicy) -> Trace:
+    """What the chain did with a bucket without a value; finalizing as null ends it."""
+    if kind not in policy.enabled_on:
+        return [{"bucket": bucket, "mode": "NULL_POLICY", "outcome": "DISABLED"}]
+    trace: Trace = []
+    for mode in policy.chain:
+        outcome = "PENDING_REEXPLORE" if mode == "REEXPLORE" else "FINALIZED_NULL"
+        trace.append({"bucket": bucket, "mode": mode, "outcome": outcome})
+        if mode == "FINALIZE_NULL":
+            break
+    return trace
 
 
 def _by_vote(voices: Sequence[Voice], bucket: str) -> dict[str, list[Voice]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
@@ -83,9 +83,9 @@ def evidence_by_agent(voices: Sequence[Voice]) -> dict[str, tuple[str, ...]]:
     return {voice.agent_id: voice.evidence for voice in sorted(voices, key=lambda voice: voice.agent_id)}
 
 
-def heard(voices: Sequence[Voice], tie: Rounds, null: Rounds) -> Sequence[Voice]:
+def heard(voices: Sequence[Voice], kinds: Iterable[Rounds]) -> Sequence[Voice]:
     """Whose vote counts: in a later round that requires new evidence, who brought some; all if nobody did."""
-    for rounds in (tie, null):
+    for rounds in kinds:
         if rounds.iteration and rounds.policy.require_new_evidence:
             missing = set(rounds.missing)
             with_new = [voice for voice in voices if voice.agent_id not in missing]

@@ -10,8 +10,9 @@ from kernel_stub.rules.aggregation.buckets import BUCKETS, Ballot, Path, count
 from kernel_stub.rules.aggregation.conclusion import Voice, voices_of
 from kernel_stub.rules.aggregation.reexplore import Kind, Rounds, evidence_by_agent, heard, rounds_of
 from kernel_stub.rules.records import Run, RunEvent, Step
-from kernel_stub.rules.spec import Aggregation, aggregation_of
+from kernel_stub.rules.spec import Aggregation, NullPolicy, TiePolicy, aggregation_of
 
+#: The kinds of rounds, the one that goes first before the other, and the path that leads to each.
 PATHS: Final[Mapping[Kind, Path]] = {"tie": "TIE_PATH", "null": "NULL_PATH"}
 
 
@@ -26,8 +27,7 @@ class Round:
     heard: Sequence[Voice]
     evidence: Mapping[str, Sequence[str]]
     ballots: Mapping[str, Ballot]
-    tie: Rounds
-    null: Rounds
+    rounds: Mapping[Kind, Rounds]
 
     def on_path(self, path: Path) -> list[Ballot]:
         """The ballots on a path, decision before answer."""
@@ -39,10 +39,9 @@ class Round:
 
     def wants(self, kind: Kind) -> bool:
         """Whether some bucket asks for another round of this kind, its policy knows how, and the budget has one."""
-        policy = self.policy.tie_policy if kind == "tie" else self.policy.null_policy
-        rounds = self.tie if kind == "tie" else self.null
+        policy = policy_for(self.policy, kind)
         enabled = any((ballot.null_kind or "TIE") in policy.enabled_on for ballot in self.on_path(PATHS[kind]))
-        return enabled and "REEXPLORE" in policy.chain and rounds.allowed
+        return enabled and "REEXPLORE" in policy.chain and self.rounds[kind].allowed
 
 
 def counted(run: Run, steps: Sequence[Step], past: Sequence[RunEvent]) -> Round:
@@ -50,8 +49,12 @@ def counted(run: Run, steps: Sequence[Step], past: Sequence[RunEvent]) -> Round:
     policy = aggregation_of(run)
     voices = voices_of(steps)
     evidence = evidence_by_agent(voices)
-    tie = rounds_of("tie", policy.tie_policy.reexplore, past, evidence)
-    null = rounds_of("null", policy.null_policy.reexplore, past, evidence)
-    voting = heard(voices, tie, null)
+    rounds = {kind: rounds_of(kind, policy_for(policy, kind).reexplore, past, evidence) for kind in PATHS}
+    voting = heard(voices, rounds.values())
     ballots = {bucket: count(run.run_id, bucket, policy, voices, voting) for bucket in BUCKETS}
-    return Round(run, policy, voices, voting, evidence, ballots, tie, null)
+    return Round(run, policy, voices, voting, evidence, ballots, rounds)
+
+
+def policy_for(policy: Aggregation, kind: Kind) -> TiePolicy | NullPolicy:
+    """What the specification says of buckets on this kind's path."""
+    return policy.tie_policy if kind == "tie" else policy.null_policy

@@ -21,7 +21,3 @@ ON CONFLICT (name) DO UPDATE SET base_url = excluded.base_url, remote = excluded
     agent_event_callback_base_url = excluded.agent_event_callback_base_url,
     commit_plane_endpoint = excluded.commit_plane_endpoint,
     commit_plane_token_file = excluded.commit_plane_token_file
-
--- remove_executor --
--- Forget an entry.
-DELETE FROM executors WHERE name = :name RETURNING name

@@ -9,11 +9,10 @@ from pathlib import Path
 import orjson
 import pytest
 
-from kernel_stub.log.chain import GENESIS, linked
-from kernel_stub.log.growth import Tip, head_of
-from kernel_stub.log.head import check_head, read_head
+from kernel_stub.log.chain import GENESIS, TaskRow, linked
+from kernel_stub.log.growth import signed
+from kernel_stub.log.head import Head, check_head, read_head, signed_head
 from kernel_stub.log.identity import Identity, load_or_create
-from kernel_stub.log.sign import SignedEvent, signed
 from kernel_stub.rules.records import EventDraft
 from kernel_stub.testing.stub_kernel import StubKernel, stub_kernel
 from tests.kernel_stub.scripted import Scripted
@@ -57,7 +56,7 @@ async def test_another_nodes_events_count_where_the_settings_name_its_key(tmp_pa
     for trusted_keys in ((), (other.node_id,)):
         async with stub_kernel({}, state_dir=tmp_path, trusted_keys=trusted_keys) as stub:
             if not trusted_keys:
-                _take_in(stub, signed(other, EventDraft("TASK_ANNOUNCED", "t", {"task_id": "t"}, 1)))
+                _take_in(stub, signed(other, EventDraft("TASK_ANNOUNCED", "t", {"task_id": "t"}, 1), 1))
             answers.append(await stub.api.post("/api/log/verify"))
 
     assert [answer.status_code for answer in answers] == [500, 200]
@@ -65,10 +64,11 @@ async def test_another_nodes_events_count_where_the_settings_name_its_key(tmp_pa
     assert f"key {other.node_id} signed it, expected was {own.node_id}" in answers[0].json()["error"]
 
 
-def _take_in(stub: StubKernel, event: SignedEvent) -> None:
+def _take_in(stub: StubKernel, event: TaskRow) -> None:
     """Chain an event of another node, as a node that listens to others will."""
     link = linked(GENESIS, "event", event.body)
-    head = head_of(Tip(1, 0, 1, link), stub.kernel.identity, adopted=0)
+    identity = stub.kernel.identity
+    head = signed_head(identity, Head(1, 0, 1, 0, link.hex(), identity.node_id))
     with closing(sqlite3.connect(stub.kernel.settings.store_path, isolation_level=None)) as connection:
         row = (event.event_id, event.task_id, event.kind, event.body)
         connection.execute("INSERT INTO events (seq, event_id, task_id, kind, body) VALUES (1, ?, ?, ?, ?)", row)

@@ -16,8 +16,9 @@ import pytest
 
 from executor_sdk.client.pool import pooled_http
 from kernel_stub.api.app import build
-from kernel_stub.fleet.entries import new_entry
+from kernel_stub.fleet.entries import valid_entry
 from kernel_stub.kernel import open_kernel
+from kernel_stub.rules.records import ExecutorEntry
 from kernel_stub.settings import KernelSettings
 from kernel_stub.testing.app_transport import AppTransport
 
@@ -100,8 +101,8 @@ async def _recorded_kernel(state_dir: Path) -> AsyncIterator[httpx2.AsyncClient]
     """The kernel with the two executors that stood beside the recorded one; nothing else can be reached."""
     apps = {"127.0.0.1:8786": _healthy, "127.0.0.1:8791": _healthy}
     async with pooled_http(AppTransport(apps)) as http, open_kernel(KernelSettings(state_dir), http=http) as kernel:
-        await kernel.registry.add(new_entry("rt", "http://127.0.0.1:8786"))
-        await kernel.registry.add(new_entry("scripted", "http://127.0.0.1:8791"))
+        await kernel.registry.add(valid_entry(ExecutorEntry("rt", "http://127.0.0.1:8786")))
+        await kernel.registry.add(valid_entry(ExecutorEntry("scripted", "http://127.0.0.1:8791")))
         transport = httpx2.ASGITransport(app=build(kernel))
         async with httpx2.AsyncClient(transport=transport, base_url="http://kernel.test") as api:
             yield api

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from kernel_stub.fleet.entries import InvalidEntryError, line, new_entry, shown
+from kernel_stub.fleet.entries import InvalidEntryError, line, shown, valid_entry
+from kernel_stub.rules.records import ExecutorEntry
 
 
 def test_an_entry_is_shown_in_the_documents_key_order_with_nulls() -> None:
     """The list of the documents is equal byte for byte, so the order of the keys counts."""
-    entry = new_entry("local-agent", "http://127.0.0.1:8080")
+    entry = valid_entry(ExecutorEntry("local-agent", "http://127.0.0.1:8080"))
 
     assert list(shown(entry).items()) == [
         ("name", "local-agent"),
@@ -25,11 +26,13 @@ def test_an_entry_is_shown_in_the_documents_key_order_with_nulls() -> None:
 
 def test_credentials_are_hidden_wherever_an_entry_is_shown() -> None:
     """Neither the list over HTTP nor the command line's tells a password."""
-    entry = new_entry(
-        "with-user",
-        "http://kernel:secret@127.0.0.1:8791/",
-        agent_event_callback_base_url="http://u:secret@127.0.0.1:1",
-        commit_plane_endpoint="https://secret@127.0.0.1:2/x",
+    entry = valid_entry(
+        ExecutorEntry(
+            "with-user",
+            "http://kernel:secret@127.0.0.1:8791/",
+            agent_event_callback_base_url="http://u:secret@127.0.0.1:1",
+            commit_plane_endpoint="https://secret@127.0.0.1:2/x",
+        )
     )
 
     assert entry.base_url == "http://kernel:secret@127.0.0.1:8791/"
@@ -40,10 +43,12 @@ def test_credentials_are_hidden_wherever_an_entry_is_shown() -> None:
 @pytest.mark.parametrize(
     ("entry", "expected"),
     [
-        (new_entry("demo", "http://127.0.0.1:8787"), "demo http://127.0.0.1:8787 [local]"),
+        (valid_entry(ExecutorEntry("demo", "http://127.0.0.1:8787")), "demo http://127.0.0.1:8787 [local]"),
         (
-            new_entry(
-                "far", "http://127.0.0.1:8787", remote=True, target_node_id="node-abc", scope_hint="lan:cluster-a"
+            valid_entry(
+                ExecutorEntry(
+                    "far", "http://127.0.0.1:8787", remote=True, target_node_id="node-abc", scope_hint="lan:cluster-a"
+                )
             ),
             "far http://127.0.0.1:8787 [remote target=node-abc scope=lan:cluster-a]",
         ),
@@ -78,7 +83,7 @@ def test_a_line_is_the_kernels(entry: object, expected: str) -> None:
 def test_an_unusable_entry_is_refused_with_a_sentence(name: str, base_url: str, sentence: str) -> None:
     """The sentence begins with the field, and the status is 422."""
     with pytest.raises(InvalidEntryError) as refusal:
-        new_entry(name, base_url)
+        valid_entry(ExecutorEntry(name, base_url))
 
     assert sentence == refusal.value.sentence
     assert refusal.value.status_code == 422
@@ -87,7 +92,7 @@ def test_an_unusable_entry_is_refused_with_a_sentence(name: str, base_url: str, 
 def test_a_bad_address_with_a_password_is_refused_without_repeating_it() -> None:
     """An error message is shown and logged; a password must not be in it."""
     with pytest.raises(InvalidEntryError) as refusal:
-        new_entry("x", "http://kernel:secret@127.0.0.1:99999")
+        valid_entry(ExecutorEntry("x", "http://kernel:secret@127.0.0.1:99999"))
 
     assert "secret" not in f"{refusal.value.sentence}{refusal.value.details}{refusal.value.__cause__}"
 
@@ -95,4 +100,4 @@ def test_a_bad_address_with_a_password_is_refused_without_repeating_it() -> None
 def test_a_remote_executor_needs_its_node() -> None:
     """The documents require `target_node_id` when `remote` is true; a blank one counts as absent."""
     with pytest.raises(InvalidEntryError, match="target_node_id is required when remote is true"):
-        new_entry("x", "http://127.0.0.1:1", remote=True, target_node_id=" ")
+        valid_entry(ExecutorEntry("x", "http://127.0.0.1:1", remote=True, target_node_id=" "))

@@ -9,8 +9,9 @@ from typing import Any, TypeAlias
 import pytest
 
 from kernel_stub.errors import ExecutorNotFoundError
-from kernel_stub.fleet.entries import new_entry
+from kernel_stub.fleet.entries import valid_entry
 from kernel_stub.fleet.registry import ExecutorUnhealthyError
+from kernel_stub.rules.records import ExecutorEntry
 from kernel_stub.testing.stub_kernel import stub_kernel
 
 pytestmark = pytest.mark.anyio
@@ -49,7 +50,7 @@ async def test_only_2xx_is_healthy(tmp_path: Path, status: int, healthy: bool) -
 async def test_an_executor_that_cannot_be_reached_is_told_without_its_password(tmp_path: Path) -> None:
     """The sentence is the kernel's, with the address but not with what is secret in it."""
     async with stub_kernel({}, state_dir=tmp_path) as kernel:
-        await kernel.kernel.registry.add(new_entry("demo", "http://kernel:secret@127.0.0.1:1/x/"))
+        await kernel.kernel.registry.add(valid_entry(ExecutorEntry("demo", "http://kernel:secret@127.0.0.1:1/x/")))
 
         with pytest.raises(ExecutorUnhealthyError) as refusal:
             await kernel.kernel.registry.check("demo")

@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
-from kernel_stub.log.chain import GENESIS
-from kernel_stub.log.entry import Entry, RunRow, Source, TaskRow
-from kernel_stub.log.growth import Tip, grown, head_of
-from kernel_stub.log.head import Head
+from kernel_stub.log.chain import Entry
+from kernel_stub.log.growth import grown
+from kernel_stub.log.head import Head, empty_head, signed_head
 from kernel_stub.log.identity import Identity
 from kernel_stub.log.walk import Walk
 from kernel_stub.rules.records import EventDraft, RunEvent
@@ -23,26 +22,19 @@ class MadeLog:
 
     identity: Identity = NODE
     entries: list[Entry] = field(default_factory=list)
-    tip: Tip = field(default_factory=lambda: Tip(0, 0, 0, GENESIS))
+    tip: Head = field(default_factory=lambda: empty_head(NODE))
 
     def change(self, *tasks: str, runs: tuple[str, ...] = ()) -> None:
         """Append an event of each of these tasks, then one of each of these runs."""
         drafts = [EventDraft("TASK_EXPIRED", task_id, {"task_id": task_id}, 1) for task_id in tasks]
-        growth = grown(
-            self.tip, self.identity, drafts, [RunEvent(run, "RUN_KICKOFF", {"run_id": run}, 1) for run in runs]
-        )
-        rows: dict[tuple[Source, int], TaskRow | RunRow] = {("event", row.number): row for row in growth.events}
-        rows |= {("run event", row.number): row for row in growth.run_events}
-        for link in growth.links:
-            source: Source = "event" if link.event is not None else "run event"
-            number = link.event or link.run_event or 0
-            self.entries.append(Entry(link.entry, source, number, rows[source, number], link.link))
-        self.tip = growth.tip
+        told = [RunEvent(run, "RUN_KICKOFF", {"run_id": run}, 1) for run in runs]
+        self.tip, entries = grown(self.tip, self.identity, drafts, told)
+        self.entries += entries
 
     @property
     def head(self) -> Head:
         """The head as it would be committed now."""
-        return head_of(self.tip, self.identity, adopted=0)
+        return signed_head(self.identity, self.tip)
 
     def walk(self, *, head: Head | None = None, kept: Head | None = None, trusted: Identity = NODE) -> int:
         """Walk along the entries; how many there were."""

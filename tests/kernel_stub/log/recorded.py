@@ -7,10 +7,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
 
-from kernel_stub.log.entry import Entry, TaskRow
-from kernel_stub.log.identity import Identity
+from kernel_stub.log.chain import Entry, TaskRow
+from kernel_stub.log.identity import Identity, Trusted
 from kernel_stub.log.replay import Replay
-from kernel_stub.log.trust import Trusted
 from kernel_stub.log.walk import Walk
 
 _DATA: Final = Path(__file__).parents[2] / "data" / "signed_events.jsonl"

@@ -12,8 +12,8 @@ from executor_sdk.protocol.canonical import declared_bytes
 from executor_sdk.protocol.digests import hex_digest
 from kernel_stub.errors import BrokenLogError, InvalidEventError, UntrustedKeyError
 from kernel_stub.log.forms import unsigned_bytes
+from kernel_stub.log.growth import signed
 from kernel_stub.log.identity import Identity
-from kernel_stub.log.sign import signed
 from kernel_stub.log.verify import verified
 from kernel_stub.rules.records import EventDraft
 from tests.kernel_stub.log.recorded import EVENTS, IDENTITY, LINES, TRUSTED, replayed, verified_lines
@@ -57,7 +57,7 @@ def test_an_event_larger_than_the_protocol_allows_is_neither_signed_nor_accepted
     with pytest.raises(BrokenLogError, match="larger than 131072 bytes"):
         verified_lines([resigned(event)])
     with pytest.raises(InvalidEventError, match="at most 131072"):
-        signed(IDENTITY, EventDraft("TASK_CREATED", "t", event["payload"]["payload"], 1))
+        signed(IDENTITY, EventDraft("TASK_CREATED", "t", event["payload"]["payload"], 1), 1)
 
 
 def test_a_signed_payload_of_another_shape_is_a_broken_event() -> None:
@@ -95,7 +95,7 @@ def test_a_log_signed_whole_by_another_key_is_not_trusted() -> None:
     """Every hash and signature holds; the key that was expected and the one that was found are told."""
     forger = Identity(b"f" * 32)
     draft = EventDraft("TASK_CREATED", "t", {"task_id": "t"}, 1)
-    line = signed(forger, draft).body
+    line = signed(forger, draft, 1).body
 
     assert verified_lines([line], trusted=TRUSTED | {forger.node_id}) == 1
     with pytest.raises(UntrustedKeyError) as caught:

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from executor_sdk.protocol.digests import hex_digest
 from kernel_stub.errors import BadSignatureError, BrokenLogError
 from kernel_stub.log.forms import unsigned_bytes
-from kernel_stub.log.sign import signed
+from kernel_stub.log.growth import signed
 from kernel_stub.rules.records import EventDraft
 from kernel_stub.rules.task import (
     Claim,
@@ -86,9 +86,9 @@ def test_our_events_for_the_recorded_inputs_are_the_recorded_bytes() -> None:
             continue
         payload, task_id = event["payload"]["payload"], event["task_id"]
         state = states.get(task_id, TaskState())
-        drafts = decide(state, _command(event["event_kind"], payload), IDENTITY, event["created_at"])
+        drafts = decide(state, [_command(event["event_kind"], payload)], IDENTITY, event["created_at"])
         draft = next(draft for draft in drafts if draft.kind == event["event_kind"])
-        written.append(signed(IDENTITY, draft).body)
+        written.append(signed(IDENTITY, draft, 1).body)
         facts: dict[str, Any] = {"author": event["author_node_id"], "created_at": event["created_at"]}
         states[task_id] = evolve(state, event["event_kind"], payload, **facts)
 
@@ -99,12 +99,12 @@ def test_a_signed_draft_is_what_the_parsed_event_says() -> None:
     """The body is put together from its encoded parts; it must still be the JSON of the whole."""
     draft = EventDraft("TASK_CLAIMED", 'quo"te', {"task_id": 'quo"te', "role": "propose", "execution_id": "ü"}, 5)
 
-    event = json.loads(signed(IDENTITY, draft).body)
+    event = json.loads(signed(IDENTITY, draft, 1).body)
 
     assert next(iter(event)) == "event_id"
     assert list(event)[-1] == "signature_hex"
     assert event["task_id"] == 'quo"te'
-    assert verified_lines([signed(IDENTITY, replace(draft, created_at=6)).body]) == 1
+    assert verified_lines([signed(IDENTITY, replace(draft, created_at=6), 1).body]) == 1
 
 
 def _command(kind: str, payload: dict[str, Any]) -> Command:  # noqa: PLR0911 - one line a kind

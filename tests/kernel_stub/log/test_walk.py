@@ -10,9 +10,8 @@ import pytest
 from msgspec.structs import replace
 
 from kernel_stub.errors import BadSignatureError, BrokenHeadError, BrokenLogError, LogError, RolledBackError
-from kernel_stub.log.chain import GENESIS, linked, run_event_body, unsigned_run_event
-from kernel_stub.log.entry import Entry, RunRow, Stray, TaskRow
-from kernel_stub.log.growth import head_of
+from kernel_stub.log.chain import GENESIS, Entry, RunRow, Stray, TaskRow, linked, run_event_body, unsigned_run_event
+from kernel_stub.log.head import signed_head
 from kernel_stub.log.walk import Walk
 from tests.kernel_stub.log.made import NODE, STRANGER, MadeLog, made_log
 
@@ -103,7 +102,7 @@ def test_a_head_needs_the_nodes_signature() -> None:
     with pytest.raises(BrokenHeadError, match="its signature is not its node's"):
         log.walk(head=short)
     with pytest.raises(BrokenHeadError, match=f"key {STRANGER.node_id} signed it, expected was {NODE.node_id}"):
-        log.walk(head=head_of(log.tip, STRANGER, adopted=0))
+        log.walk(head=signed_head(STRANGER, log.tip))
 
 
 def test_only_a_head_kept_elsewhere_tells_that_a_whole_log_was_rolled_back() -> None:

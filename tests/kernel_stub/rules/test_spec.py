@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from executor_sdk.protocol.plain import Json, parse
 from kernel_stub.rules.records import RunStatus, StepStatus
-from kernel_stub.rules.spec import SpecError, backoff_ms, max_attempts, new_run, parse_spec, step_inputs, verifier_of
+from kernel_stub.rules.spec import SpecError, backoff_ms, max_attempts, new_run, parse_spec, step_inputs, verifiers_of
 from tests.kernel_stub.rules.playing import NOW_MS, Played, make_spec
 
 # Recorded from the HTTP API of the WattSwarm kernel, wattetheria/wattswarm at fafc797.
@@ -172,8 +172,8 @@ def test_an_agent_has_its_own_verifier_or_the_runs_or_none() -> None:
     run, _ = new_run(parse_spec(make_spec(agents=agents, verifier="mild")), NOW_MS)
     alone, _ = new_run(parse_spec(make_spec()), NOW_MS)
 
-    assert [verifier_of(run, name) for name in "ab"] == ["strict", "mild"]
-    assert verifier_of(alone, "a") is None
+    assert verifiers_of(run) == {"a": "strict", "b": "mild"}
+    assert verifiers_of(alone) == {}
 
 
 def test_a_stored_run_without_policies_has_the_defaults() -> None:

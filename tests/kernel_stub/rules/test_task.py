@@ -24,7 +24,6 @@ from kernel_stub.rules.task import (
     Propose,
     Vote,
     decide,
-    decide_all,
     life_of_a_verdict,
 )
 from kernel_stub.rules.taskstate import TaskState, evolve
@@ -60,7 +59,7 @@ LIFE: Final[tuple[Command, ...]] = (
 
 def grown(commands: tuple[Command, ...]) -> TaskState:
     """The task after these commands."""
-    return folded(decide_all(TaskState(), commands, NODE, NOW))
+    return folded(decide(TaskState(), commands, NODE, NOW))
 
 
 def folded(drafts: tuple[EventDraft, ...], author: str = NODE.node_id) -> TaskState:
@@ -83,16 +82,16 @@ def test_nothing_follows_the_end() -> None:
     """Not even the same again."""
     for command in LIFE[1:]:
         with pytest.raises(InvalidEventError, match="invalid event: task is finalized"):
-            decide(grown(LIFE), command, NODE, NOW)
+            decide(grown(LIFE), [command], NODE, NOW)
     with pytest.raises(InvalidEventError, match="task already exists"):
-        decide(grown(LIFE), LIFE[0], NODE, NOW)
+        decide(grown(LIFE), [LIFE[0]], NODE, NOW)
 
 
 @pytest.mark.parametrize("missing", range(len(LIFE) - 1))
 def test_no_part_of_a_life_can_be_left_out(missing: int) -> None:
     """Whatever builds on it is refused."""
     with pytest.raises((InvalidEventError, LookupError)):
-        decide_all(TaskState(), LIFE[:missing] + LIFE[missing + 1 :], NODE, NOW)
+        decide(TaskState(), LIFE[:missing] + LIFE[missing + 1 :], NODE, NOW)
 
 
 @pytest.mark.parametrize(
@@ -103,7 +102,7 @@ def test_another_node_cannot_go_on_with_what_it_did_not_claim(position: int) -> 
     state = grown(LIFE[:position])
 
     with pytest.raises(InvalidEventError, match="author holds no"):
-        decide(state, LIFE[position], OTHER, NOW)
+        decide(state, [LIFE[position]], OTHER, NOW)
 
 
 def test_one_execution_proposes_one_candidate() -> None:
@@ -111,15 +110,15 @@ def test_one_execution_proposes_one_candidate() -> None:
     state = grown(LIFE[:3])
     other = {**CANDIDATE, "evidence_refs": []}
 
-    assert len(decide(state, Propose(CANDIDATE), NODE, NOW)) == 1
+    assert len(decide(state, [Propose(CANDIDATE)], NODE, NOW)) == 1
     with pytest.raises(InvalidEventError, match="idempotency violation"):
-        decide(state, Propose(other), NODE, NOW)
+        decide(state, [Propose(other)], NODE, NOW)
 
 
 def test_a_vote_is_revealed_in_time_and_as_committed() -> None:
     """Its hash binds vote and salt."""
     state = grown(LIFE[:6])
-    commit, reveal = decide(state, LIFE[6], NODE, NOW)
+    commit, reveal = decide(state, [LIFE[6]], NODE, NOW)
     state = evolve(state, commit.kind, commit.payload, author=NODE.node_id, created_at=NOW)
 
     def told(created_at: int = NOW, **changes: Any) -> str | None:
@@ -137,7 +136,7 @@ def test_evidence_must_be_confirmed_before_a_decision_is_final() -> None:
     """A digest that the candidate does not cite confirms nothing."""
     without = tuple(command for command in LIFE if not isinstance(command, ConfirmEvidence))
     with pytest.raises(InvalidEventError, match="is not confirmed often enough"):
-        decide_all(TaskState(), without, NODE, NOW)
+        decide(TaskState(), without, NODE, NOW)
 
     payload = {"task_id": "t", "candidate_id": ID, "execution_id": "v", "evidence_digest": "sha256:0"}
     found = breach(grown(LIFE[:4]), "EVIDENCE_AVAILABLE", payload, author=NODE.node_id, created_at=NOW)
@@ -149,7 +148,7 @@ def test_a_stage_cannot_spend_more_than_its_budget() -> None:
     state = replace(grown(LIFE[:2]), spent={"explore": 350})
 
     with pytest.raises(InvalidEventError, match=r"^invalid event: explore budget exhausted for task t epoch 1$"):
-        decide(state, Propose(CANDIDATE), NODE, NOW)
+        decide(state, [Propose(CANDIDATE)], NODE, NOW)
 
 
 @pytest.mark.parametrize(
@@ -169,12 +168,12 @@ def test_a_verdict_that_is_not_passed_is_kept_and_not_voted_for(
 
     commands = life_of_a_verdict(state, candidate_id=ID, execution_id="v", status=status, verdict=verdict, salt="salt")
 
-    assert [draft.kind for draft in decide_all(state, commands, NODE, NOW)] == kinds
+    assert [draft.kind for draft in decide(state, commands, NODE, NOW)] == kinds
 
 
 def test_both_claims_run_out_with_the_lease_of_the_contract() -> None:
     """Recorded: counted from the task's creation, for the verifier too."""
-    drafts = decide_all(TaskState(), LIFE[:3], NODE, NOW)
-    [later] = decide(folded(drafts), LIFE[3], NODE, NOW + 500)
+    drafts = decide(TaskState(), LIFE[:3], NODE, NOW)
+    [later] = decide(folded(drafts), [LIFE[3]], NODE, NOW + 500)
 
     assert drafts[1].payload["lease_until"] == later.payload["lease_until"] == NOW + 5_000

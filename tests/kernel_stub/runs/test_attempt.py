@@ -17,7 +17,7 @@ from executor_sdk.artifacts.folder import FolderArtifacts
 from executor_sdk.protocol.canonical import sorted_bytes
 from executor_sdk.protocol.digests import output_digest
 from executor_sdk.testing.server import serve
-from kernel_stub.log.entry import TaskRow
+from kernel_stub.log.chain import TaskRow
 from kernel_stub.rules.records import RunStatus, StepStatus
 from tests.kernel_stub.runs.killed_worker import POINTS
 from tests.kernel_stub.scripted import Scripted

@@ -12,7 +12,7 @@ import pytest
 from executor_sdk.protocol.plain import Json
 from kernel_stub.errors import InvalidSpecError, TaskIdTakenError
 from kernel_stub.kernel import open_kernel
-from kernel_stub.log.sign import MAX_EVENT_BYTES
+from kernel_stub.log.growth import MAX_EVENT_BYTES
 from kernel_stub.rules.ids import MAX_AGENTS
 from kernel_stub.settings import KernelSettings
 from kernel_stub.testing.stub_kernel import stub_kernel

@@ -12,7 +12,6 @@ import pytest
 from msgspec.structs import replace
 
 from kernel_stub.errors import LeaseLostError, RunExistsError, StepNotFoundError, TaskIdTakenError
-from kernel_stub.log.pages import walk_along
 from kernel_stub.log.walk import Walk
 from kernel_stub.rules import run as rules
 from kernel_stub.rules.records import Change, EventDraft, ExecutorEntry, Phase, RunStatus, StepStatus
@@ -115,7 +114,6 @@ class StoreContract:
             assert await store.runs.steps("nope") == ()
             assert await store.runs.events("nope", limit=5) == []
             assert await store.executors.find("nope") is None
-            assert await store.executors.remove("nope") is False
             assert sum((await store.runs.counts("nope")).values()) == 0
             with pytest.raises(StepNotFoundError, match="step not found: nope"):
                 await store.queue.settle("nope", lambda state: Change())
@@ -416,7 +414,7 @@ class StoreContract:
             assert (head.events, head.entries, stray) == (20, len(page), None)
             assert await store.log.entries(18, 100) == page[18:]
             walk = Walk(frozenset({store.identity.node_id}), head=head)
-            await walk_along(store.log.entries, walk)
+            await walk.along(store.log.entries)
             walk.finish()
 
     async def test_whoever_waits_for_work_is_woken_by_a_change_in_its_process(self, place: Any) -> None:

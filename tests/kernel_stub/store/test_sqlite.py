@@ -305,7 +305,7 @@ async def main():
     path = Path({str(place)!r})
     opening = open_store(path, seed_path=path.with_name("seed.hex"))
     store = await opening.__aenter__()
-    await store.executors.remove("none")
+    await store.queue.release({{}})
     import os, threading
     assert any(thread.name == "store-writer" for thread in threading.enumerate())
     opening.gen = None
