@@ -15,10 +15,10 @@ from executor_sdk.asking.loading import AppError, load_app
 from executor_sdk.asking.samples import SamplesError, read_samples
 from executor_sdk.client.base_url import UnusableUrlError, split
 from executor_sdk.conformance import report
-from executor_sdk.conformance.examination import checks, examine
-from executor_sdk.conformance.manifest import BY_ID, REQUIREMENTS
+from executor_sdk.conformance.examination import examine
+from executor_sdk.conformance.manifest import REQUIREMENTS
 from executor_sdk.conformance.results import BrokenError, Grade, NotTestableError, Requirement, Result
-from executor_sdk.conformance.target import Check, Target
+from executor_sdk.conformance.target import Target
 from executor_sdk.testing.server import NotStartedError, serve
 
 #: Name under which a result travels with its test report, from a process of pytest-xdist too.
@@ -155,9 +155,8 @@ class Suite(pytest.Collector):
 
     def collect_for(self, run: Conformance) -> list[pytest.Item]:
         """One item for each requirement, in the order of the manifest."""
-        proofs = checks()
         return [
-            RequirementItem.from_parent(self, name=requirement.id, run=run, check=proofs[requirement.id])
+            RequirementItem.from_parent(self, name=requirement.id, run=run, requirement=requirement)
             for requirement in REQUIREMENTS
         ]
 
@@ -165,20 +164,15 @@ class Suite(pytest.Collector):
 class RequirementItem(pytest.Item):
     """A requirement as a test."""
 
-    def __init__(self, *, run: Conformance, check: Check, **rest: object) -> None:
+    def __init__(self, *, run: Conformance, requirement: Requirement, **rest: object) -> None:
         super().__init__(**rest)  # type: ignore[arg-type]  # pytest's own keywords, handed on as they came
         self.result: Result | None = None
+        self.requirement = requirement
         self._run = run
-        self._check = check
-
-    @property
-    def requirement(self) -> Requirement:
-        """What is tested."""
-        return BY_ID[self.name]
 
     def runtest(self) -> None:
         """Run the check, and raise what it raises."""
-        self.result, error = anyio.run(examine, self.requirement, self._check, self._run.target, self._run.results)
+        self.result, error = anyio.run(examine, self.requirement, self._run.target, self._run.results)
         if error is not None:
             raise error
 
