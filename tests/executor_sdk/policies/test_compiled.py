@@ -15,8 +15,7 @@ import orjson
 import pytest
 
 from executor_sdk.policies import compiled as module
-from executor_sdk.policies.compiled import MAX_COMPILED_BYTES, compiled, is_compiled
-from executor_sdk.policies.cost_cache import CostCache
+from executor_sdk.policies.compiled import MAX_COMPILED_BYTES, CostCache, compiled, is_compiled
 from executor_sdk.policies.schema_bounds import UnusableSchemaError, compiled_bytes
 from executor_sdk.protocol.plain import Json
 from executor_sdk.protocol.requests import SCHEMA_ONLY_HASH, verify_request
