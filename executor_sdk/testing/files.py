@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Mapping
 
 from executor_sdk.artifacts.memory import MemoryArtifacts
 from executor_sdk.artifacts.store import digest_in
@@ -44,27 +44,3 @@ class Files:
         if content_digest(data) != ref.digest:
             raise FetchError(ReasonCode.EVIDENCE_DIGEST_MISMATCH, f"{ref.uri} is not what {ref.digest} names")
         return data
-
-
-class ArtifactsView(MutableMapping[str, bytes]):
-    """The kept artifacts as a dict by digest; what is put in is believed, so that a test can forge evidence."""
-
-    def __init__(self, artifacts: MemoryArtifacts) -> None:
-        self._artifacts = artifacts
-
-    def __getitem__(self, digest: str) -> bytes:
-        return self._artifacts.peek(digest)
-
-    def __setitem__(self, digest: str, data: bytes) -> None:
-        self._artifacts.write_as(digest, data)
-
-    def __delitem__(self, digest: str) -> None:
-        if not self._artifacts.has(digest):
-            raise KeyError(digest)
-        self._artifacts.discard(digest)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._artifacts.digests())
-
-    def __len__(self) -> int:
-        return len(self._artifacts.digests())

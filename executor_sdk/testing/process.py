@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
@@ -13,9 +13,8 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from executor_sdk.artifacts.memory import MemoryArtifacts
 from executor_sdk.authoring.depends import Make
-from executor_sdk.client.answer import Answer
 from executor_sdk.client.asks import Asked, execute_body, now_ms, verify_body
-from executor_sdk.client.exchange import Pool
+from executor_sdk.client.exchange import Answer, Pool
 from executor_sdk.client.executor_client import ExecutorClient
 from executor_sdk.client.pool import pooled_http
 from executor_sdk.errors import DefinitionError, TaskCancelled, TaskLostError
@@ -33,7 +32,7 @@ from executor_sdk.protocol.wire import (
     derived_status,
     view,
 )
-from executor_sdk.testing.files import ArtifactsView, Files
+from executor_sdk.testing.files import Files
 from executor_sdk.testing.lifespan import running
 from executor_sdk.testing.raised import error_in
 
@@ -90,15 +89,16 @@ def in_process(
         overrides: dependencies to put in place of others, by the function that makes them.
         options: settings in place of the executor's own, as `timeout_s=0.1`.
     """
-    artifacts = MemoryArtifacts()
+    kept: dict[str, bytes] = {}
+    artifacts = MemoryArtifacts(kept=kept)
     cancels: dict[str, float] = {}
 
     def cancel(key: Key, fraction: float, note: str) -> str | None:
         return "the test cancels here" if fraction >= cancels.get(key[2], 2.0) else None
 
-    kept = {"ledger": None, "artifacts_dir": None, "drain_s": DRAIN_S}
+    own = {"ledger": None, "artifacts_dir": None, "drain_s": DRAIN_S}
     app = executor.application(
-        executor.settings.changed(**{**kept, **options}),
+        executor.settings.changed(**{**own, **options}),
         artifacts=artifacts,
         fetcher=Files(dict(files or {}), artifacts),
         overrides=overrides,
@@ -108,7 +108,7 @@ def in_process(
     http = pooled_http(httpx2.ASGITransport(app))
     with start_blocking_portal() as portal, portal.wrap_async_context_manager(running(app)):
         try:
-            yield InProcess(executor, portal, http, ArtifactsView(artifacts), cancels)
+            yield InProcess(executor, portal, http, kept, cancels)
         finally:
             portal.call(http.aclose)
 
@@ -121,7 +121,7 @@ class InProcess:
         executor: Executor,
         portal: BlockingPortal,
         http: Pool,
-        artifacts: MutableMapping[str, bytes],
+        artifacts: dict[str, bytes],
         cancels: dict[str, float],
     ) -> None:
         #: Kept artifacts by digest. Put in what you like: it is believed, until somebody checks the digest.
