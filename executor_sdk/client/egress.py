@@ -34,8 +34,9 @@ _SECRET: Final = re.compile("[?#]")
 
 _PORTS: Final = {"http": 80, "https": 443}
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
-_DENIED: Final = frozenset({401, 403, 407})
-_TIMEOUTS: Final = frozenset({408, 504})
+_REASONS: Final = dict.fromkeys((401, 403, 407), ReasonCode.EVIDENCE_AUTH_DENIED) | dict.fromkeys(
+    (408, 504), ReasonCode.EVIDENCE_TIMEOUT
+)
 
 
 class Egress:
@@ -148,13 +149,9 @@ class Egress:
 
 
 async def _body(response: httpx2.Response, uri: str, limit: int) -> bytes:
-    status = response.status_code
-    if status in _DENIED:
-        raise FetchError(ReasonCode.EVIDENCE_AUTH_DENIED, f"{_shown(uri)} answered {status}")
-    if status in _TIMEOUTS:
-        raise FetchError(ReasonCode.EVIDENCE_TIMEOUT, f"{_shown(uri)} answered {status}")
     if not response.is_success:
-        raise FetchError(ReasonCode.EVIDENCE_UNREACHABLE, f"{_shown(uri)} answered {status}")
+        status = response.status_code
+        raise FetchError(_REASONS.get(status, ReasonCode.EVIDENCE_UNREACHABLE), f"{_shown(uri)} answered {status}")
     body = bytearray()
     async for chunk in response.aiter_raw():
         body += chunk

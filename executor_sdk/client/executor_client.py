@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import TracebackType
 from typing import Any, Final, Self
 
 import anyio
 import httpx2
 
-from executor_sdk.client.answer import Answer, NoAnswerError, OversizedAnswerError
 from executor_sdk.client.asks import Asked, execute_body, offered
 from executor_sdk.client.base_url import split
-from executor_sdk.client.exchange import Pool
+from executor_sdk.client.exchange import Answer, NoAnswerError, OversizedAnswerError, Pool
 from executor_sdk.client.httpx2_pool import Httpx2Pool
 from executor_sdk.client.pool import Http, pooled_http
 from executor_sdk.errors import ExecutorRefusedError, ExecutorUnreachableError
@@ -133,9 +131,7 @@ class ExecutorClient:
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.aclose()
 
     async def _send_once(self, method: str, path: str, content: bytes | None, headers: Mapping[str, str]) -> Answer:

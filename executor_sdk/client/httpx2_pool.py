@@ -10,15 +10,16 @@ from typing import Final
 import anyio
 import httpx2
 
-from executor_sdk.client.answer import Answer, NoAnswerError, OversizedAnswerError
 from executor_sdk.client.exchange import (
     ENDED,
     MAX_CONNECTIONS,
     UNUSABLE_ADDRESS,
+    Answer,
+    NoAnswerError,
     Pool,
+    bounded,
     no_connection,
     no_http,
-    up_to,
 )
 
 #: How httpx2 begins its sentence when a peer hangs up; it has no error class of its own for that.
@@ -50,7 +51,9 @@ class Httpx2Pool(Pool):
             request = httpx2.Request(method, url, headers=dict(headers), content=content)
             response = await self._opened().send(request, stream=True, follow_redirects=False)
             try:
-                return await _bounded(response, max_bytes)
+                return await bounded(
+                    response.status_code, response.reason_phrase, response.headers, response.aiter_raw(), max_bytes
+                )
             finally:
                 # A cancelled call closes its connection too; the pool does it without awaiting the peer.
                 with anyio.CancelScope(shield=True):
@@ -76,14 +79,6 @@ class Httpx2Pool(Pool):
                 verify=ssl.create_default_context() if self._transport is None else True,
             )
         return self._client
-
-
-async def _bounded(response: httpx2.Response, max_bytes: int) -> Answer:
-    body = await up_to(max_bytes, response.aiter_raw())
-    answer = Answer(response.status_code, response.reason_phrase, response.headers, body)
-    if len(body) > max_bytes:
-        raise OversizedAnswerError(answer)
-    return answer
 
 
 def _sentence(error: Exception) -> str:

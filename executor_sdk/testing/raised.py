@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from executor_sdk.client.answer import Answer
+from executor_sdk.client.exchange import Answer
 from executor_sdk.errors import (
     ExecutorError,
     ExecutorRefusedError,

@@ -20,7 +20,7 @@ from executor_sdk import (
     TryLater,
     in_process,
 )
-from executor_sdk.client.answer import Answer
+from executor_sdk.client.exchange import Answer
 from executor_sdk.errors import TaskLostError
 from executor_sdk.testing.lifespan import LifespanError, running
 from executor_sdk.testing.raised import error_in
