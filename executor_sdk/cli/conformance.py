@@ -4,23 +4,17 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import anyio
 
 from executor_sdk.asking.samples import SamplesError, read_samples
 from executor_sdk.cli.applications import reached
-from executor_sdk.cli.command import CommandError, Exit, add_json, add_timeout, pretty
-from executor_sdk.client.executor_client import ExecutorClient
+from executor_sdk.cli.command import CommandError, Commands, Exit, add_json, add_timeout, asking, pretty
 from executor_sdk.conformance import report
 from executor_sdk.conformance.examination import examine_all
 from executor_sdk.conformance.manifest import REQUIREMENTS
 from executor_sdk.conformance.results import Grade, Result
 from executor_sdk.conformance.target import Target
-from executor_sdk.errors import ExecutorUnreachableError
-
-if TYPE_CHECKING:
-    from executor_sdk.cli.command import Commands
 
 
 def add(commands: Commands) -> None:
@@ -77,11 +71,8 @@ def _target(base_url: str, given: argparse.Namespace) -> Target:
 
 
 async def _examined(target: Target, only: str) -> dict[str, Result]:
-    async with ExecutorClient(target.base_url, timeout_s=target.timeout_s) as client:
-        try:
-            await client.send("GET", "/health")
-        except ExecutorUnreachableError as error:
-            raise CommandError(Exit.UNREACHABLE, error.message) from None
+    async with asking(target.base_url, target.timeout_s) as client:
+        await client.send("GET", "/health")
     return await examine_all(target, only=only)
 
 

@@ -7,13 +7,10 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib.metadata import entry_points
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from executor_sdk.cli import call, conformance, describe, serve
-from executor_sdk.cli.command import CommandError, Exit
-
-if TYPE_CHECKING:
-    from executor_sdk.cli.command import Commands
+from executor_sdk.cli.command import CommandError, Commands, Exit
 
 #: Other packages name a function here that takes the subparsers and adds a command, as `add` of each of ours does.
 GROUP: Final = "executor_sdk.commands"

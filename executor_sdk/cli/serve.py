@@ -7,22 +7,18 @@ import os
 import socket
 import threading
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import uvicorn
 from uvicorn.supervisors import ChangeReload
 
 from executor_sdk.cli.announcing import Announcement
 from executor_sdk.cli.applications import APP_VARIABLE, prepared
-from executor_sdk.cli.command import CommandError, Exit, add_json
+from executor_sdk.cli.command import CommandError, Commands, Exit, add_json
 from executor_sdk.client.base_url import UnusableUrlError, split
 from executor_sdk.serving.addresses import listen, listen_address, url_of
 from executor_sdk.serving.door import Bounds, Door
 from executor_sdk.serving.server import Server, configuration
-
-if TYPE_CHECKING:
-    from executor_sdk.cli.command import Commands
-
 
 #: Seconds for which a stopping server waits for its callers; what then still works is ended by the executor itself.
 STOP_S: Final = 20

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -23,14 +24,6 @@ from executor_sdk.testing.server import NotStartedError, serve
 
 #: Name under which a result travels with its test report, from a process of pytest-xdist too.
 _PROPERTY: Final = "executor_conformance"
-
-_LETTERS: Final = {
-    Grade.PASS: "passed",
-    Grade.WARN: "warned",
-    Grade.FAIL: "failed",
-    Grade.NOT_TESTED: "not tested",
-    Grade.ERROR: "errors of the suite",
-}
 
 
 def target_of(config: pytest.Config) -> Target:
@@ -78,7 +71,7 @@ class Conformance:
             base_url = self._serving.enter_context(serve(load_app(self._app))).url
         except (AppError, NotStartedError) as error:
             raise pytest.UsageError(f"--executor-app: {error}") from None
-        self.target = Target(base_url, self.target.samples, self.target.timeout_s, self.target.burst)
+        self.target = replace(self.target, base_url=base_url)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_modifyitems(self, session: pytest.Session, items: list[pytest.Item]) -> None:
@@ -111,11 +104,9 @@ class Conformance:
     def pytest_report_teststatus(self, report: pytest.TestReport) -> tuple[str, str, str] | None:
         """Our verdicts in pytest's own words and letters."""
         result = result_in(report)
-        if result is None:
+        if result is None or result.verdict in (Grade.PASS, Grade.FAIL):
             return None
-        if result.verdict in (Grade.PASS, Grade.FAIL):
-            return None
-        category = "failed" if result.verdict is not Grade.WARN else _LETTERS[result.verdict]
+        category = "warned" if result.verdict is Grade.WARN else "failed"
         return category, result.verdict[0].upper(), str(result.verdict).upper()
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
