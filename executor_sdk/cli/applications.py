@@ -31,7 +31,11 @@ def reached(address: str) -> Iterator[str]:
         CommandError: the application cannot be loaded or started, or the URL is none.
     """
     if "://" in address:
-        yield _usable(address)
+        check_url(address)
+        if "?" in address or "#" in address:
+            # Paths are appended to it; and a query may be a token, which no message should show.
+            raise CommandError(Exit.USAGE, "the base URL must end before its query")
+        yield address
         return
     app, _ = prepared(address)
     try:
@@ -79,12 +83,13 @@ def _show_log() -> None:
         logging.getLogger("httpx2").setLevel(logging.WARNING)
 
 
-def _usable(url: str) -> str:
+def check_url(url: str, option: str = "") -> None:
+    """Refuse a URL that no call can be sent to; `option` begins the message.
+
+    Raises:
+        CommandError: it is one.
+    """
     try:
         split(url)
     except UnusableUrlError as error:
-        raise CommandError(Exit.USAGE, str(error)) from None
-    if "?" in url or "#" in url:
-        # Paths are appended to it; and a query may be a token, which no message should show.
-        raise CommandError(Exit.USAGE, "the base URL must end before its query")
-    return url
+        raise CommandError(Exit.USAGE, f"{option}{error}") from None

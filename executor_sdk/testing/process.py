@@ -17,12 +17,25 @@ from executor_sdk.client.asks import Asked, execute_body, now_ms, verify_body
 from executor_sdk.client.exchange import Answer, Pool
 from executor_sdk.client.executor_client import ExecutorClient
 from executor_sdk.client.pool import pooled_http
-from executor_sdk.errors import DefinitionError, TaskCancelled, TaskLostError
+from executor_sdk.errors import (
+    DefinitionError,
+    ExecutorError,
+    ExecutorRefusedError,
+    FetchError,
+    Refuse,
+    RequestError,
+    TaskCancelled,
+    TaskError,
+    TaskLostError,
+    TryLater,
+    UnfetchableError,
+)
 from executor_sdk.executions.memory import MemoryLedger
 from executor_sdk.executions.record import Key
 from executor_sdk.executor import Executor
 from executor_sdk.protocol.canonical import declared_bytes
-from executor_sdk.protocol.plain import Json, parse
+from executor_sdk.protocol.plain import Json, NotJsonError, parse
+from executor_sdk.protocol.reason_codes import ReasonCode
 from executor_sdk.protocol.wire import (
     EvidenceRef,
     ExecuteAnswer,
@@ -32,9 +45,8 @@ from executor_sdk.protocol.wire import (
     derived_status,
     view,
 )
-from executor_sdk.testing.files import Files
-from executor_sdk.testing.lifespan import running
-from executor_sdk.testing.raised import error_in
+from executor_sdk.testing.server import running
+from executor_sdk.testing.tasks import Files
 
 T = TypeVar("T")
 
@@ -230,3 +242,37 @@ class InProcess:
             raise error_in(answer)
         body: dict[str, Json] = parse(answer.body)
         return body
+
+
+def error_in(answer: Answer) -> ExecutorError:
+    """The error that `answer` tells of; an ExecutorRefusedError if it has not the kit's shape."""
+    try:
+        error = parse(answer.body)["error"]
+        code, message, details = error["code"], error["message"], error.get("details")
+    except (NotJsonError, LookupError, TypeError, AttributeError):
+        return ExecutorRefusedError(
+            f"answered {answer.status}", status=answer.status, reason_phrase=answer.reason_phrase, answer=answer.excerpt
+        )
+    if code == UnfetchableError.code:
+        return UnfetchableError(message)
+    if code == FetchError.code and isinstance(details, dict):
+        return FetchError(ReasonCode(details["reason_code"]), message)
+    if code == TryLater.code:
+        return TryLater(message, after_s=_seconds(answer.headers.get("retry-after")), details=details)
+    for kind in _kinds(RequestError, TaskError):
+        if kind.code == code and kind is not Refuse:
+            return kind(message, details=details)
+    return Refuse(code, message, details=details)
+
+
+def _kinds(*roots: type[ExecutorError]) -> Iterator[type[ExecutorError]]:
+    for root in roots:
+        yield root
+        yield from _kinds(*root.__subclasses__())
+
+
+def _seconds(text: Any) -> float | None:
+    try:
+        return float(text)
+    except (TypeError, ValueError):
+        return None

@@ -22,8 +22,8 @@ from executor_sdk import (
 )
 from executor_sdk.client.exchange import Answer
 from executor_sdk.errors import TaskLostError
-from executor_sdk.testing.lifespan import LifespanError, running
-from executor_sdk.testing.raised import error_in
+from executor_sdk.testing.process import error_in
+from executor_sdk.testing.server import LifespanError, running
 
 
 @pytest.fixture
