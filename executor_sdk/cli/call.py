@@ -13,7 +13,7 @@ from executor_sdk.cli.command import (
     Commands,
     Exit,
     add_address,
-    add_json,
+    add_command,
     add_timeout,
     asking,
     json_given,
@@ -27,7 +27,7 @@ from executor_sdk.protocol.plain import Json, NotJsonError, parse
 
 def add(commands: Commands) -> None:
     """Add the command."""
-    parser = commands.add_parser("call", help="have one task done, with sample inputs where none are given")
+    parser = add_command(commands, "call", run, help="have one task done, with sample inputs where none are given")
     add_address(parser)
     parser.add_argument("--task-type", default="", help="default: the first one offered")
     parser.add_argument("--profile", default="", help="default: the first one offered for the task type")
@@ -35,8 +35,6 @@ def add(commands: Commands) -> None:
     parser.add_argument("--verify", action="store_true", help="have the candidate verified too")
     parser.add_argument("--policy", default=bodies.SCHEMA_ONLY, choices=sorted(bodies.POLICY_HASHES))
     add_timeout(parser)
-    add_json(parser)
-    parser.set_defaults(run=run)
 
 
 def run(given: argparse.Namespace) -> int:

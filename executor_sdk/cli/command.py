@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from enum import IntEnum
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import orjson
 
@@ -41,9 +41,14 @@ def add_address(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("address", metavar="APP|URL", help="module:attribute, or http://…")
 
 
-def add_json(parser: argparse.ArgumentParser) -> None:
-    """Output for programs."""
+def add_command(
+    commands: Commands, name: str, run: Callable[[argparse.Namespace], int], **options: Any
+) -> argparse.ArgumentParser:
+    """A command that `run` carries out, which can print for programs; `options` of `add_parser`."""
+    parser = commands.add_parser(name, **options)
     parser.add_argument("--json", action="store_true", help="print one JSON document")
+    parser.set_defaults(run=run)
+    return parser
 
 
 def add_timeout(parser: argparse.ArgumentParser) -> None:

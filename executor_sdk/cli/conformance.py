@@ -9,7 +9,7 @@ import anyio
 
 from executor_sdk.asking.samples import SamplesError, read_samples
 from executor_sdk.cli.applications import reached
-from executor_sdk.cli.command import CommandError, Commands, Exit, add_json, add_timeout, asking, pretty
+from executor_sdk.cli.command import CommandError, Commands, Exit, add_command, add_timeout, asking, pretty
 from executor_sdk.conformance import report
 from executor_sdk.conformance.examination import examine_all
 from executor_sdk.conformance.manifest import REQUIREMENTS
@@ -19,7 +19,7 @@ from executor_sdk.conformance.target import Target
 
 def add(commands: Commands) -> None:
     """Add the command."""
-    parser = commands.add_parser("conformance", help="test an executor, in any language, against the contract")
+    parser = add_command(commands, "conformance", run, help="test an executor, in any language, against the contract")
     parser.add_argument("address", nargs="?", metavar="APP|URL", help="module:attribute, or http://…")
     parser.add_argument("--list", action="store_true", help="show the requirements and test nothing")
     parser.add_argument("--only", default="", metavar="PREFIX", help="requirements whose id begins so, as EXC-VERIFY")
@@ -27,8 +27,6 @@ def add(commands: Commands) -> None:
     parser.add_argument("--burst", type=int, default=12, metavar="N", help="executions at once under load (default 12)")
     parser.add_argument("--report", type=Path, metavar="PATH", help="write the verdicts as JSON")
     add_timeout(parser)
-    add_json(parser)
-    parser.set_defaults(run=run)
 
 
 def run(given: argparse.Namespace) -> int:

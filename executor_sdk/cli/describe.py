@@ -8,17 +8,15 @@ from collections.abc import Iterator
 import anyio
 
 from executor_sdk.cli.applications import reached
-from executor_sdk.cli.command import Commands, Exit, add_address, add_json, add_timeout, asking, pretty
+from executor_sdk.cli.command import Commands, Exit, add_address, add_command, add_timeout, asking, pretty
 from executor_sdk.protocol.plain import Json
 
 
 def add(commands: Commands) -> None:
     """Add the command."""
-    parser = commands.add_parser("describe", help="show what an executor offers")
+    parser = add_command(commands, "describe", run, help="show what an executor offers")
     add_address(parser)
     add_timeout(parser)
-    add_json(parser)
-    parser.set_defaults(run=run)
 
 
 def run(given: argparse.Namespace) -> int:

@@ -19,7 +19,7 @@ import uvicorn
 from uvicorn.supervisors import ChangeReload
 
 from executor_sdk.cli.applications import APP_VARIABLE, check_url, prepared
-from executor_sdk.cli.command import CommandError, Commands, Exit, add_json
+from executor_sdk.cli.command import CommandError, Commands, Exit, add_command
 from executor_sdk.client.base_url import masked
 from executor_sdk.serving.addresses import listen, listen_address, url_of
 from executor_sdk.serving.door import Bounds, Door
@@ -28,10 +28,14 @@ from executor_sdk.serving.server import Server, configuration
 #: Seconds for which a stopping server waits for its callers; what then still works is ended by the executor itself.
 STOP_S: Final = 20
 
+#: Seconds between two tries to announce it, and for all of them.
+PAUSE_S: Final = 0.1
+PATIENCE_S: Final = 60.0
+
 
 def add(commands: Commands) -> None:
     """Add the command; `run` is another name for it."""
-    parser = commands.add_parser("serve", aliases=["run"], help="serve an executor")
+    parser = add_command(commands, "serve", run, aliases=["run"], help="serve an executor")
     parser.add_argument("app", metavar="APP", help="module:attribute of the executor")
     parser.add_argument(
         "--listen", type=partial(listen_address, bare_port=True), default=("127.0.0.1", 8080), metavar="HOST:PORT",
@@ -41,8 +45,6 @@ def add(commands: Commands) -> None:
     parser.add_argument("--register", metavar="KERNEL_URL", help="register with this kernel once it is served")
     parser.add_argument("--as", dest="name", metavar="NAME", help="the name to register under")
     parser.add_argument("--advertise", metavar="URL", help="the base URL to register, where kernels see another one")
-    add_json(parser)
-    parser.set_defaults(run=run)
 
 
 def run(given: argparse.Namespace) -> int:
@@ -56,19 +58,12 @@ def run(given: argparse.Namespace) -> int:
     bounds = Bounds(settings.max_connections, settings.max_head_bytes, settings.head_timeout_s)
     os.environ[APP_VARIABLE] = given.app
     listening = _listening(*given.listen)
-    announcement = Announcement(
-        app=given.app,
-        base_url=given.advertise or url_of(listening),
-        probe_url=url_of(listening),
-        kernel_url=given.register,
-        name=given.name,
-        as_json=given.json,
-    )
+    announcement = _Announcement(given, url_of(listening))
     threading.Thread(target=announcement.make, name="announcement", daemon=True).start()
     try:
         _serve(listening, Door(bounds), reload=given.reload)
     finally:
-        announcement.stop()
+        announcement.stopped.set()
         listening.close()
     return Exit.GOOD
 
@@ -106,47 +101,36 @@ def _listening(host: str, port: int) -> socket.socket:
     return listening
 
 
-#: Seconds between two tries, and for all of them.
-PAUSE_S: Final = 0.1
-PATIENCE_S: Final = 60.0
-
-
 @dataclass(frozen=True)
-class Announcement:
-    """Made once the executor answers, in a thread beside the server."""
+class _Announcement:
+    """Made once the executor answers at `url`, in a thread beside the server."""
 
-    app: str
-    base_url: str
-    probe_url: str
-    kernel_url: str | None
-    name: str | None
-    as_json: bool
+    given: argparse.Namespace
+    url: str
+    #: Set to give up what has not been announced yet.
     stopped: threading.Event = field(default_factory=threading.Event)
 
     def make(self) -> None:
         """Wait until the executor answers, say so, and register it; a kernel that is not up yet is waited for."""
+        app, url = self.given.app, self.given.advertise or self.url
         with httpx2.Client(trust_env=False, timeout=5.0) as http:
-            if not self._tried(lambda: http.get(f"{self.probe_url}/health")):
+            if not self._tried(lambda: http.get(f"{self.url}/health")):
                 return
-            self._say({"app": self.app, "url": self.base_url}, f"{self.app} is served at {self.base_url}")
-            if self.kernel_url is not None:
-                self._register(http, self.kernel_url)
+            self._say({"app": app, "url": url}, f"{app} is served at {url}")
+            if self.given.register is not None:
+                self._register(http, url)
 
-    def stop(self) -> None:
-        """Give up what has not been announced yet."""
-        self.stopped.set()
-
-    def _register(self, http: httpx2.Client, kernel_url: str) -> None:
-        entry = {"name": self.name, "base_url": self.base_url, "remote": False}
-        answer = self._tried(lambda: http.post(f"{kernel_url.rstrip('/')}/api/executors/add", json=entry))
-        kernel = masked(kernel_url)
+    def _register(self, http: httpx2.Client, url: str) -> None:
+        name, kernel = self.given.name, masked(self.given.register)
+        entry = {"name": name, "base_url": url, "remote": False}
+        answer = self._tried(lambda: http.post(f"{self.given.register.rstrip('/')}/api/executors/add", json=entry))
         if answer is None:
-            _complain(f"the kernel at {kernel} does not answer; {self.name} is not registered")
+            _complain(f"the kernel at {kernel} does not answer; {name} is not registered")
         elif answer.is_success:
-            self._say({"registered": self.name, "kernel": kernel}, f"registered as {self.name} with {kernel}")
+            self._say({"registered": name, "kernel": kernel}, f"registered as {name} with {kernel}")
         else:
             said = " ".join(answer.text[:512].split())
-            _complain(f"the kernel at {kernel} refused {self.name}: {answer.status_code} {said}")
+            _complain(f"the kernel at {kernel} refused {name}: {answer.status_code} {said}")
 
     def _tried(self, call: Callable[[], httpx2.Response]) -> httpx2.Response | None:
         """The first answer of any status; None where none came in time."""
@@ -158,8 +142,8 @@ class Announcement:
                 self.stopped.wait(PAUSE_S)
         return None
 
-    def _say(self, document: dict[str, str | None], line: str) -> None:
-        print(orjson.dumps(document).decode() if self.as_json else line, flush=True)
+    def _say(self, document: dict[str, str], line: str) -> None:
+        print(orjson.dumps(document).decode() if self.given.json else line, flush=True)
 
 
 def _complain(line: str) -> None:

@@ -8,7 +8,7 @@ import anyio
 
 from executor_sdk.conformance.manifest import PROOFS, REQUIREMENTS
 from executor_sdk.conformance.results import Grade, NotTestableError, Requirement, Result, grade_of
-from executor_sdk.conformance.target import Check, Probe, Target, client
+from executor_sdk.conformance.target import Probe, Target, client
 
 
 async def examine_all(target: Target, *, only: str = "") -> dict[str, Result]:
@@ -24,13 +24,18 @@ async def examine(
     requirement: Requirement, target: Target, before: Mapping[str, Result]
 ) -> tuple[Result, Exception | None]:
     """The result of one check, and what it raised; what could not be tested `before` leaves its followers untested."""
-    missing = _missing(requirement, before)
-    if missing is not None:
+    earlier = before.get(requirement.prerequisite or "")
+    if earlier is not None and earlier.verdict is Grade.NOT_TESTED:
+        missing = f"builds on {earlier.requirement_id}, which could not be tested"
         return Result(requirement.id, Grade.NOT_TESTED, missing), NotTestableError(missing)
     started_s = anyio.current_time()
     async with client(target) as http:
         probe = Probe(target, http)
-        error = await _error_of(PROOFS[requirement], probe)
+        error: Exception | None = None
+        try:
+            await PROOFS[requirement](probe)
+        except Exception as raised:  # noqa: BLE001 - a verdict, told with its trace by the caller
+            error = raised
     result = Result(
         requirement_id=requirement.id,
         verdict=grade_of(requirement, error),
@@ -39,19 +44,3 @@ async def examine(
         exchanges=tuple(probe.exchanges),
     )
     return result, error
-
-
-async def _error_of(check: Check, probe: Probe) -> Exception | None:
-    try:
-        await check(probe)
-    except Exception as error:  # noqa: BLE001 - a verdict, told with its trace by whoever asked for the examination
-        return error
-    return None
-
-
-def _missing(requirement: Requirement, before: Mapping[str, Result]) -> str | None:
-    needed = requirement.prerequisite
-    earlier = before.get(needed) if needed else None
-    if earlier is None or earlier.verdict is not Grade.NOT_TESTED:
-        return None
-    return f"builds on {needed}, which could not be tested"

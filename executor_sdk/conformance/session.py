@@ -77,7 +77,10 @@ class Conformance:
     def pytest_collection_modifyitems(self, session: pytest.Session, items: list[pytest.Item]) -> None:
         """Add one item for each requirement, before `-k` and `-m` choose."""
         suite = Suite.from_parent(session, name="conformance", nodeid="conformance")
-        items.extend(suite.collect_for(self))
+        items.extend(
+            RequirementItem.from_parent(suite, name=requirement.id, run=self, requirement=requirement)
+            for requirement in REQUIREMENTS
+        )
 
     def pytest_report_collectionfinish(self, items: list[pytest.Item]) -> str:
         """How many requirements are there; pytest counts only what it found in files."""
@@ -118,7 +121,9 @@ class Conformance:
             session.exitstatus = pytest.ExitCode.NO_TESTS_COLLECTED
         path = session.config.getoption("--conformance-report")
         if path:
-            Path(path).write_bytes(orjson.dumps(self.document(), option=orjson.OPT_INDENT_2) + b"\n")
+            told = self.target.learned.capabilities
+            document = report.document(self.results, address=self.target.address, capabilities=told)
+            Path(path).write_bytes(orjson.dumps(document, option=orjson.OPT_INDENT_2) + b"\n")
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Everything that is no pass, and the score."""
@@ -132,24 +137,13 @@ class Conformance:
         for line in report.summary(self.results):
             terminalreporter.write_line(line, green=good, red=not good)
 
-    def document(self) -> dict[str, object]:
-        """The report as plain JSON."""
-        return report.document(self.results, address=self.target.address, capabilities=self.target.learned.capabilities)
-
 
 class Suite(pytest.Collector):
     """The parent of the requirement items; it collects nothing of its own."""
 
     def collect(self) -> Iterable[pytest.Item]:
-        """Nothing: the items are made for a run, by `collect_for`."""
+        """Nothing: the items are made for a run, by `pytest_collection_modifyitems`."""
         return []
-
-    def collect_for(self, run: Conformance) -> list[pytest.Item]:
-        """One item for each requirement, in the order of the manifest."""
-        return [
-            RequirementItem.from_parent(self, name=requirement.id, run=run, requirement=requirement)
-            for requirement in REQUIREMENTS
-        ]
 
 
 class RequirementItem(pytest.Item):
