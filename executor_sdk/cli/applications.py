@@ -64,7 +64,11 @@ def prepared(name: str) -> tuple[ASGIApp, Settings]:
 def application() -> ASGIApp:
     """The application of `executor serve`, for the server to ask for, in this process or in one that it starts."""
     app, _ = prepared(os.environ[APP_VARIABLE])
-    _show_log()
+    # The log goes to standard error, from INFO on, unless the author has set up logging already.
+    if not logging.getLogger().handlers:
+        logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+        # It would write down every URL that is fetched, with whatever token is in it.
+        logging.getLogger("httpx2").setLevel(logging.WARNING)
     return app
 
 
@@ -73,14 +77,6 @@ def over(settings: Settings, environment: Mapping[str, str]) -> Settings:
     read = Settings.from_environment(environment)
     named = [field.name for field in fields(Settings) if PREFIX + field.name.upper() in environment]
     return settings.changed(**{name: getattr(read, name) for name in named})
-
-
-def _show_log() -> None:
-    """Write what is logged, from INFO on, to standard error, unless the author has set up logging already."""
-    if not logging.getLogger().handlers:
-        logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-        # It would write down every URL that is fetched, with whatever token is in it.
-        logging.getLogger("httpx2").setLevel(logging.WARNING)
 
 
 def check_url(url: str, option: str = "") -> None:

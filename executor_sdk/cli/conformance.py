@@ -34,7 +34,10 @@ def run(given: argparse.Namespace) -> int:
     if given.list:
         _print_requirements(as_json=given.json)
         return Exit.GOOD
-    _check(given)
+    if given.address is None:
+        raise CommandError(Exit.USAGE, "name what is to be tested: APP or URL")
+    if not any(requirement.id.startswith(given.only) for requirement in REQUIREMENTS):
+        raise CommandError(Exit.USAGE, f"no requirement begins with {given.only!r}; --list shows them")
     with reached(given.address) as base_url:
         target = _target(base_url, given)
         results = anyio.run(_examined, target, given.only)
@@ -44,13 +47,6 @@ def run(given: argparse.Namespace) -> int:
     print(pretty(document) if given.json else "\n".join(report.summary(results)))
     good = all(result.verdict in (Grade.PASS, Grade.WARN) for result in results.values())
     return Exit.GOOD if good else Exit.JUDGED_BAD
-
-
-def _check(given: argparse.Namespace) -> None:
-    if given.address is None:
-        raise CommandError(Exit.USAGE, "name what is to be tested: APP or URL")
-    if not any(requirement.id.startswith(given.only) for requirement in REQUIREMENTS):
-        raise CommandError(Exit.USAGE, f"no requirement begins with {given.only!r}; --list shows them")
 
 
 def _write(path: Path, text: str) -> None:
