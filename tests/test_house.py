@@ -20,6 +20,8 @@ TESTED_ELSEWHERE = {
     "executor_sdk/authoring/schema.py": "executor_sdk/authoring/test_signatures.py",
     "executor_sdk/authoring/signature.py": "executor_sdk/authoring/test_signatures.py",
     "executor_sdk/conformance/session.py": "conformance/test_plugin.py",
+    "executor_sdk/conformance/suite/copies.py": "conformance/test_suite.py",
+    "executor_sdk/conformance/suite/execute.py": "conformance/test_suite.py",
     "executor_sdk/conformance/suite/verify.py": "conformance/test_suite.py",
     "executor_sdk/conformance/target.py": "conformance/test_examination.py",
     "executor_sdk/executions/works.py": "executor_sdk/executions/test_executions.py",

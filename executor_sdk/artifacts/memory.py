@@ -13,28 +13,28 @@ MAX_BYTES: Final = 256 * 1024 * 1024
 
 
 class MemoryArtifacts:
-    """An artifact store that its process takes with it. Callable from threads."""
+    """An artifact store that its process takes with it. Callable from threads.
 
-    def __init__(self, *, max_bytes: int = MAX_BYTES) -> None:
+    Everything is in `kept`, by digest, the least recently used first. A test may put other bytes there to forge
+    evidence, which the bound does not count.
+    """
+
+    def __init__(self, *, max_bytes: int = MAX_BYTES, kept: dict[str, bytes] | None = None) -> None:
         self._max_bytes = max_bytes
-        self._kept: dict[str, bytes] = {}
+        self._kept = {} if kept is None else kept
         self._size = 0
         self._lock = threading.Lock()
 
     def write(self, data: bytes) -> str:
         """See the port."""
         digest = content_digest(data)
-        self.write_as(digest, data)
-        return digest
-
-    def write_as(self, digest: str, data: bytes) -> None:
-        """Keep `data` under a digest that may not be its own: how a test forges evidence."""
         with self._lock:
             self._size += len(data) - len(self._kept.pop(digest, b""))
             self._kept[digest] = data
             while self._size > self._max_bytes and len(self._kept) > 1:
                 oldest = next(iter(self._kept))
                 self._size -= len(self._kept.pop(oldest))
+        return digest
 
     def has(self, digest: str) -> bool:
         """See the port."""
@@ -48,16 +48,3 @@ class MemoryArtifacts:
                 raise missing(digest)
             self._kept[digest] = data
         return checked(data, digest)
-
-    def peek(self, digest: str) -> bytes:
-        """What is kept under `digest`, unchecked. Raises KeyError."""
-        return self._kept[digest]
-
-    def discard(self, digest: str) -> None:
-        """Forget what is kept under `digest`."""
-        with self._lock:
-            self._size -= len(self._kept.pop(digest, b""))
-
-    def digests(self) -> list[str]:
-        """All digests, the least recently used first."""
-        return list(self._kept)

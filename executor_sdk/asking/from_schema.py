@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from executor_sdk.protocol.plain import Json
-from executor_sdk.protocol.references import referenced
+from executor_sdk.protocol.plain import Json, referenced
 
 #: Levels of nesting after which a recursive schema gets null.
 _MAX_LEVELS: Final = 12

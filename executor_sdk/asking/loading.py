@@ -24,7 +24,8 @@ def load_app(name: str) -> ASGIApp:
         AppError: there is no such module or attribute, the module cannot be imported, or it holds no application.
     """
     module_name, attribute = split(name)
-    look_here()
+    if (here := str(Path.cwd())) not in sys.path:
+        sys.path.insert(0, here)  # as `python -m` does
     try:
         found: Any = importlib.import_module(module_name)
     except (Exception, SystemExit) as error:
@@ -49,10 +50,3 @@ def split(name: str) -> tuple[str, str]:
 def _hint(module_name: str) -> str:
     path = module_name.removesuffix(".py")
     return "" if path == module_name else f"; name the module, as {Path(path).name}:{DEFAULT_ATTRIBUTE}"
-
-
-def look_here() -> None:
-    """Let modules of the current directory be imported, as `python -m` does."""
-    here = str(Path.cwd())
-    if here not in sys.path:
-        sys.path.insert(0, here)

@@ -14,8 +14,7 @@ from executor_sdk.authoring.signature import ANYTHING
 from executor_sdk.authoring.task import KERNEL_KEYS
 from executor_sdk.errors import HandlerSignatureError, InvalidInputsError, InvalidOutputError
 from executor_sdk.protocol.canonical import declared_bytes
-from executor_sdk.protocol.plain import Json, NotJsonError, NotPlainError, checked, parse
-from executor_sdk.protocol.references import referenced
+from executor_sdk.protocol.plain import Json, NotJsonError, NotPlainError, checked, parse, referenced
 
 #: Faults told at once; the rest only repeats them.
 _TOLD: Final = 5

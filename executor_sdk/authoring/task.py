@@ -11,8 +11,7 @@ import anyio.from_thread
 
 from executor_sdk.authoring.ports import Ports
 from executor_sdk.errors import TaskCancelled
-from executor_sdk.protocol.attempts import attempt_of
-from executor_sdk.protocol.incoming import ExecuteRequest
+from executor_sdk.protocol.incoming import ExecuteRequest, attempt_of
 from executor_sdk.protocol.plain import Json
 from executor_sdk.protocol.wire import EvidenceRef
 

@@ -4,6 +4,6 @@ from __future__ import annotations
 
 import sys
 
-from executor_sdk.cli.console import main
+from executor_sdk.cli import main
 
 sys.exit(main())

@@ -31,7 +31,11 @@ def reached(address: str) -> Iterator[str]:
         CommandError: the application cannot be loaded or started, or the URL is none.
     """
     if "://" in address:
-        yield _usable(address)
+        check_url(address)
+        if "?" in address or "#" in address:
+            # Paths are appended to it; and a query may be a token, which no message should show.
+            raise CommandError(Exit.USAGE, "the base URL must end before its query")
+        yield address
         return
     app, _ = prepared(address)
     try:
@@ -60,7 +64,11 @@ def prepared(name: str) -> tuple[ASGIApp, Settings]:
 def application() -> ASGIApp:
     """The application of `executor serve`, for the server to ask for, in this process or in one that it starts."""
     app, _ = prepared(os.environ[APP_VARIABLE])
-    _show_log()
+    # The log goes to standard error, from INFO on, unless the author has set up logging already.
+    if not logging.getLogger().handlers:
+        logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+        # It would write down every URL that is fetched, with whatever token is in it.
+        logging.getLogger("httpx2").setLevel(logging.WARNING)
     return app
 
 
@@ -71,20 +79,13 @@ def over(settings: Settings, environment: Mapping[str, str]) -> Settings:
     return settings.changed(**{name: getattr(read, name) for name in named})
 
 
-def _show_log() -> None:
-    """Write what is logged, from INFO on, to standard error, unless the author has set up logging already."""
-    if not logging.getLogger().handlers:
-        logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-        # It would write down every URL that is fetched, with whatever token is in it.
-        logging.getLogger("httpx2").setLevel(logging.WARNING)
+def check_url(url: str, option: str = "") -> None:
+    """Refuse a URL that no call can be sent to; `option` begins the message.
 
-
-def _usable(url: str) -> str:
+    Raises:
+        CommandError: it is one.
+    """
     try:
         split(url)
     except UnusableUrlError as error:
-        raise CommandError(Exit.USAGE, str(error)) from None
-    if "?" in url or "#" in url:
-        # Paths are appended to it; and a query may be a token, which no message should show.
-        raise CommandError(Exit.USAGE, "the base URL must end before its query")
-    return url
+        raise CommandError(Exit.USAGE, f"{option}{error}") from None

@@ -4,27 +4,30 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import TYPE_CHECKING
 
 import anyio
 
 from executor_sdk.asking.samples import Sample, choose
 from executor_sdk.cli.applications import reached
-from executor_sdk.cli.command import CommandError, Exit, add_address, add_json, add_timeout, json_given, pretty
-from executor_sdk.client.answer import Answer
+from executor_sdk.cli.command import (
+    Commands,
+    Exit,
+    add_address,
+    add_command,
+    add_timeout,
+    asking,
+    json_given,
+    pretty,
+)
 from executor_sdk.client.asks import Asked, verify_body
-from executor_sdk.client.executor_client import ExecutorClient
+from executor_sdk.client.exchange import Answer
 from executor_sdk.conformance import bodies
-from executor_sdk.errors import ExecutorRefusedError, ExecutorUnreachableError
 from executor_sdk.protocol.plain import Json, NotJsonError, parse
-
-if TYPE_CHECKING:
-    from executor_sdk.cli.command import Commands
 
 
 def add(commands: Commands) -> None:
     """Add the command."""
-    parser = commands.add_parser("call", help="have one task done, with sample inputs where none are given")
+    parser = add_command(commands, "call", run, help="have one task done, with sample inputs where none are given")
     add_address(parser)
     parser.add_argument("--task-type", default="", help="default: the first one offered")
     parser.add_argument("--profile", default="", help="default: the first one offered for the task type")
@@ -32,8 +35,6 @@ def add(commands: Commands) -> None:
     parser.add_argument("--verify", action="store_true", help="have the candidate verified too")
     parser.add_argument("--policy", default=bodies.SCHEMA_ONLY, choices=sorted(bodies.POLICY_HASHES))
     add_timeout(parser)
-    add_json(parser)
-    parser.set_defaults(run=run)
 
 
 def run(given: argparse.Namespace) -> int:
@@ -47,20 +48,15 @@ def run(given: argparse.Namespace) -> int:
 
 
 async def _called(base_url: str, samples: tuple[Sample, ...], given: argparse.Namespace) -> dict[str, Json]:
-    async with ExecutorClient(base_url, timeout_s=given.timeout) as client:
-        try:
-            offered = await client.describe()
-            request = bodies.ask(choose(offered, samples, task_type=given.task_type, profile=given.profile))
-            answer = await client.send("POST", "/execute", request)
-            document: dict[str, Json] = {"request": request, "status": answer.status, "answer": _content(answer)}
-            if given.verify and answer.status == 200:
-                verify = verify_body(Asked(request, document["answer"]), policy=bodies.binding(given.policy))
-                verdict = await client.send("POST", "/verify", verify)
-                document |= {"verify_status": verdict.status, "verdict": _content(verdict)}
-        except ExecutorUnreachableError as error:
-            raise CommandError(Exit.UNREACHABLE, error.message) from None
-        except ExecutorRefusedError as error:
-            raise CommandError(Exit.JUDGED_BAD, error.message) from None
+    async with asking(base_url, given.timeout) as client:
+        offered = await client.describe()
+        request = bodies.ask(choose(offered, samples, task_type=given.task_type, profile=given.profile))
+        answer = await client.send("POST", "/execute", request)
+        document: dict[str, Json] = {"request": request, "status": answer.status, "answer": _content(answer)}
+        if given.verify and answer.status == 200:
+            verify = verify_body(Asked(request, document["answer"]), policy=bodies.binding(given.policy))
+            verdict = await client.send("POST", "/verify", verify)
+            document |= {"verify_status": verdict.status, "verdict": _content(verdict)}
     return document
 
 

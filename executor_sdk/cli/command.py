@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from enum import IntEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import Any, TypeAlias
 
 import orjson
 
+from executor_sdk.client.executor_client import ExecutorClient
+from executor_sdk.errors import ExecutorRefusedError, ExecutorUnreachableError
 from executor_sdk.protocol.plain import Json, NotJsonError, parse
 
-if TYPE_CHECKING:
-    Commands: TypeAlias = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001 - argparse names it so
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001 - argparse names it so
 
 
 class Exit(IntEnum):
@@ -38,9 +41,14 @@ def add_address(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("address", metavar="APP|URL", help="module:attribute, or http://…")
 
 
-def add_json(parser: argparse.ArgumentParser) -> None:
-    """Output for programs."""
+def add_command(
+    commands: Commands, name: str, run: Callable[[argparse.Namespace], int], **options: Any
+) -> argparse.ArgumentParser:
+    """A command that `run` carries out, which can print for programs; `options` of `add_parser`."""
+    parser = commands.add_parser(name, **options)
     parser.add_argument("--json", action="store_true", help="print one JSON document")
+    parser.set_defaults(run=run)
+    return parser
 
 
 def add_timeout(parser: argparse.ArgumentParser) -> None:
@@ -48,6 +56,18 @@ def add_timeout(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--timeout", type=positive, default=30.0, metavar="S", help="seconds for one call (default 30, as kernels wait)"
     )
+
+
+@asynccontextmanager
+async def asking(base_url: str, timeout_s: float) -> AsyncIterator[ExecutorClient]:
+    """A client of an executor, whose errors end the command."""
+    try:
+        async with ExecutorClient(base_url, timeout_s=timeout_s) as client:
+            yield client
+    except ExecutorUnreachableError as error:
+        raise CommandError(Exit.UNREACHABLE, error.message) from None
+    except ExecutorRefusedError as error:
+        raise CommandError(Exit.JUDGED_BAD, error.message) from None
 
 
 def positive(text: str) -> float:

@@ -4,28 +4,22 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import anyio
 
 from executor_sdk.asking.samples import SamplesError, read_samples
 from executor_sdk.cli.applications import reached
-from executor_sdk.cli.command import CommandError, Exit, add_json, add_timeout, pretty
-from executor_sdk.client.executor_client import ExecutorClient
+from executor_sdk.cli.command import CommandError, Commands, Exit, add_command, add_timeout, asking, pretty
 from executor_sdk.conformance import report
 from executor_sdk.conformance.examination import examine_all
 from executor_sdk.conformance.manifest import REQUIREMENTS
 from executor_sdk.conformance.results import Grade, Result
 from executor_sdk.conformance.target import Target
-from executor_sdk.errors import ExecutorUnreachableError
-
-if TYPE_CHECKING:
-    from executor_sdk.cli.command import Commands
 
 
 def add(commands: Commands) -> None:
     """Add the command."""
-    parser = commands.add_parser("conformance", help="test an executor, in any language, against the contract")
+    parser = add_command(commands, "conformance", run, help="test an executor, in any language, against the contract")
     parser.add_argument("address", nargs="?", metavar="APP|URL", help="module:attribute, or http://…")
     parser.add_argument("--list", action="store_true", help="show the requirements and test nothing")
     parser.add_argument("--only", default="", metavar="PREFIX", help="requirements whose id begins so, as EXC-VERIFY")
@@ -33,8 +27,6 @@ def add(commands: Commands) -> None:
     parser.add_argument("--burst", type=int, default=12, metavar="N", help="executions at once under load (default 12)")
     parser.add_argument("--report", type=Path, metavar="PATH", help="write the verdicts as JSON")
     add_timeout(parser)
-    add_json(parser)
-    parser.set_defaults(run=run)
 
 
 def run(given: argparse.Namespace) -> int:
@@ -42,7 +34,10 @@ def run(given: argparse.Namespace) -> int:
     if given.list:
         _print_requirements(as_json=given.json)
         return Exit.GOOD
-    _check(given)
+    if given.address is None:
+        raise CommandError(Exit.USAGE, "name what is to be tested: APP or URL")
+    if not any(requirement.id.startswith(given.only) for requirement in REQUIREMENTS):
+        raise CommandError(Exit.USAGE, f"no requirement begins with {given.only!r}; --list shows them")
     with reached(given.address) as base_url:
         target = _target(base_url, given)
         results = anyio.run(_examined, target, given.only)
@@ -52,13 +47,6 @@ def run(given: argparse.Namespace) -> int:
     print(pretty(document) if given.json else "\n".join(report.summary(results)))
     good = all(result.verdict in (Grade.PASS, Grade.WARN) for result in results.values())
     return Exit.GOOD if good else Exit.JUDGED_BAD
-
-
-def _check(given: argparse.Namespace) -> None:
-    if given.address is None:
-        raise CommandError(Exit.USAGE, "name what is to be tested: APP or URL")
-    if not any(requirement.id.startswith(given.only) for requirement in REQUIREMENTS):
-        raise CommandError(Exit.USAGE, f"no requirement begins with {given.only!r}; --list shows them")
 
 
 def _write(path: Path, text: str) -> None:
@@ -77,11 +65,8 @@ def _target(base_url: str, given: argparse.Namespace) -> Target:
 
 
 async def _examined(target: Target, only: str) -> dict[str, Result]:
-    async with ExecutorClient(target.base_url, timeout_s=target.timeout_s) as client:
-        try:
-            await client.send("GET", "/health")
-        except ExecutorUnreachableError as error:
-            raise CommandError(Exit.UNREACHABLE, error.message) from None
+    async with asking(target.base_url, target.timeout_s) as client:
+        await client.send("GET", "/health")
     return await examine_all(target, only=only)
 
 

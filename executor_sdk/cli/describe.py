@@ -4,27 +4,19 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import anyio
 
 from executor_sdk.cli.applications import reached
-from executor_sdk.cli.command import CommandError, Exit, add_address, add_json, add_timeout, pretty
-from executor_sdk.client.executor_client import ExecutorClient
-from executor_sdk.errors import ExecutorRefusedError, ExecutorUnreachableError
+from executor_sdk.cli.command import Commands, Exit, add_address, add_command, add_timeout, asking, pretty
 from executor_sdk.protocol.plain import Json
-
-if TYPE_CHECKING:
-    from executor_sdk.cli.command import Commands
 
 
 def add(commands: Commands) -> None:
     """Add the command."""
-    parser = commands.add_parser("describe", help="show what an executor offers")
+    parser = add_command(commands, "describe", run, help="show what an executor offers")
     add_address(parser)
     add_timeout(parser)
-    add_json(parser)
-    parser.set_defaults(run=run)
 
 
 def run(given: argparse.Namespace) -> int:
@@ -39,14 +31,9 @@ def run(given: argparse.Namespace) -> int:
 
 
 async def _asked(base_url: str, timeout_s: float) -> dict[str, Json]:
-    async with ExecutorClient(base_url, timeout_s=timeout_s) as client:
-        try:
-            capabilities = await client.describe()
-            health = await client.send("GET", "/health")
-        except ExecutorUnreachableError as error:
-            raise CommandError(Exit.UNREACHABLE, error.message) from None
-        except ExecutorRefusedError as error:
-            raise CommandError(Exit.JUDGED_BAD, error.message) from None
+    async with asking(base_url, timeout_s) as client:
+        capabilities = await client.describe()
+        health = await client.send("GET", "/health")
         return {"url": client.base_url, "healthy": health.is_success, "capabilities": capabilities}
 
 

@@ -5,32 +5,37 @@ from __future__ import annotations
 import argparse
 import os
 import socket
+import sys
 import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+import httpx2
+import orjson
 import uvicorn
 from uvicorn.supervisors import ChangeReload
 
-from executor_sdk.cli.announcing import Announcement
-from executor_sdk.cli.applications import APP_VARIABLE, prepared
-from executor_sdk.cli.command import CommandError, Exit, add_json
-from executor_sdk.client.base_url import UnusableUrlError, split
+from executor_sdk.cli.applications import APP_VARIABLE, check_url, prepared
+from executor_sdk.cli.command import CommandError, Commands, Exit, add_command
+from executor_sdk.client.base_url import masked
 from executor_sdk.serving.addresses import listen, listen_address, url_of
 from executor_sdk.serving.door import Bounds, Door
 from executor_sdk.serving.server import Server, configuration
 
-if TYPE_CHECKING:
-    from executor_sdk.cli.command import Commands
-
-
 #: Seconds for which a stopping server waits for its callers; what then still works is ended by the executor itself.
 STOP_S: Final = 20
+
+#: Seconds between two tries to announce it, and for all of them.
+PAUSE_S: Final = 0.1
+PATIENCE_S: Final = 60.0
 
 
 def add(commands: Commands) -> None:
     """Add the command; `run` is another name for it."""
-    parser = commands.add_parser("serve", aliases=["run"], help="serve an executor")
+    parser = add_command(commands, "serve", run, aliases=["run"], help="serve an executor")
     parser.add_argument("app", metavar="APP", help="module:attribute of the executor")
     parser.add_argument(
         "--listen", type=partial(listen_address, bare_port=True), default=("127.0.0.1", 8080), metavar="HOST:PORT",
@@ -40,43 +45,27 @@ def add(commands: Commands) -> None:
     parser.add_argument("--register", metavar="KERNEL_URL", help="register with this kernel once it is served")
     parser.add_argument("--as", dest="name", metavar="NAME", help="the name to register under")
     parser.add_argument("--advertise", metavar="URL", help="the base URL to register, where kernels see another one")
-    add_json(parser)
-    parser.set_defaults(run=run)
 
 
 def run(given: argparse.Namespace) -> int:
     """Serve until told to stop. Options come from the environment too: EXECUTOR_TIMEOUT_S and so on."""
     if bool(given.register) is not bool(given.name):
         raise CommandError(Exit.USAGE, "--register KERNEL_URL and --as NAME belong together")
-    _check_url("--register", given.register)
-    _check_url("--advertise", given.advertise)
+    for option, url in (("--register: ", given.register), ("--advertise: ", given.advertise)):
+        if url is not None:
+            check_url(url, option)
     _, settings = prepared(given.app)
     bounds = Bounds(settings.max_connections, settings.max_head_bytes, settings.head_timeout_s)
     os.environ[APP_VARIABLE] = given.app
     listening = _listening(*given.listen)
-    announcement = Announcement(
-        app=given.app,
-        base_url=given.advertise or url_of(listening),
-        probe_url=url_of(listening),
-        kernel_url=given.register,
-        name=given.name,
-        as_json=given.json,
-    )
+    announcement = _Announcement(given, url_of(listening))
     threading.Thread(target=announcement.make, name="announcement", daemon=True).start()
     try:
         _serve(listening, Door(bounds), reload=given.reload)
     finally:
-        announcement.stop()
+        announcement.stopped.set()
         listening.close()
     return Exit.GOOD
-
-
-def _check_url(option: str, url: str | None) -> None:
-    try:
-        if url is not None:
-            split(url)
-    except UnusableUrlError as error:
-        raise CommandError(Exit.USAGE, f"{option}: {error}") from None
 
 
 def _serve(listening: socket.socket, door: Door, *, reload: bool) -> None:
@@ -110,3 +99,52 @@ def _listening(host: str, port: int) -> socket.socket:
         raise CommandError(Exit.USAGE, f"cannot listen on {host}:{port}: {error.strerror or error}") from None
     listening.set_inheritable(True)
     return listening
+
+
+@dataclass(frozen=True)
+class _Announcement:
+    """Made once the executor answers at `url`, in a thread beside the server."""
+
+    given: argparse.Namespace
+    url: str
+    #: Set to give up what has not been announced yet.
+    stopped: threading.Event = field(default_factory=threading.Event)
+
+    def make(self) -> None:
+        """Wait until the executor answers, say so, and register it; a kernel that is not up yet is waited for."""
+        app, url = self.given.app, self.given.advertise or self.url
+        with httpx2.Client(trust_env=False, timeout=5.0) as http:
+            if not self._tried(lambda: http.get(f"{self.url}/health")):
+                return
+            self._say({"app": app, "url": url}, f"{app} is served at {url}")
+            if self.given.register is not None:
+                self._register(http, url)
+
+    def _register(self, http: httpx2.Client, url: str) -> None:
+        name, kernel = self.given.name, masked(self.given.register)
+        entry = {"name": name, "base_url": url, "remote": False}
+        answer = self._tried(lambda: http.post(f"{self.given.register.rstrip('/')}/api/executors/add", json=entry))
+        if answer is None:
+            _complain(f"the kernel at {kernel} does not answer; {name} is not registered")
+        elif answer.is_success:
+            self._say({"registered": name, "kernel": kernel}, f"registered as {name} with {kernel}")
+        else:
+            said = " ".join(answer.text[:512].split())
+            _complain(f"the kernel at {kernel} refused {name}: {answer.status_code} {said}")
+
+    def _tried(self, call: Callable[[], httpx2.Response]) -> httpx2.Response | None:
+        """The first answer of any status; None where none came in time."""
+        give_up_s = time.monotonic() + PATIENCE_S
+        while not self.stopped.is_set() and time.monotonic() < give_up_s:
+            try:
+                return call()
+            except httpx2.TransportError:
+                self.stopped.wait(PAUSE_S)
+        return None
+
+    def _say(self, document: dict[str, str], line: str) -> None:
+        print(orjson.dumps(document).decode() if self.given.json else line, flush=True)
+
+
+def _complain(line: str) -> None:
+    print(f"Error: {line}", file=sys.stderr, flush=True)

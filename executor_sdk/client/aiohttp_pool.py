@@ -8,15 +8,16 @@ from typing import Final
 
 import aiohttp
 
-from executor_sdk.client.answer import Answer, NoAnswerError, OversizedAnswerError
 from executor_sdk.client.exchange import (
     ENDED,
     MAX_CONNECTIONS,
     UNUSABLE_ADDRESS,
+    Answer,
+    NoAnswerError,
     Pool,
+    bounded,
     no_connection,
     no_http,
-    up_to,
 )
 
 #: An idle connection is not used again after this long: uvicorn closes its own after five seconds.
@@ -43,7 +44,9 @@ class AiohttpPool(Pool):
         try:
             # Leaving the block before the body was read whole closes the connection.
             async with request as response:
-                return await _bounded(response, max_bytes)
+                return await bounded(
+                    response.status, response.reason or "", response.headers, response.content.iter_any(), max_bytes
+                )
         except (aiohttp.ClientError, ValueError, OSError) as error:
             raise NoAnswerError(_sentence(error), timed_out=isinstance(error, TimeoutError)) from None
 
@@ -62,15 +65,6 @@ class AiohttpPool(Pool):
                 skip_auto_headers=("user-agent", "accept", "accept-encoding", "content-type"),
             )
         return self._session
-
-
-async def _bounded(response: aiohttp.ClientResponse, max_bytes: int) -> Answer:
-    body = await up_to(max_bytes, response.content.iter_any())
-    answer = Answer(response.status, response.reason or "", response.headers, body)
-    if len(body) > max_bytes:
-        response.close()
-        raise OversizedAnswerError(answer)
-    return answer
 
 
 def _sentence(error: Exception) -> str:

@@ -1,12 +1,14 @@
-"""Fetching what a stranger names: public hosts only, pinned addresses, checked redirects, bounded bytes and time."""
+"""Fetching what a stranger names: from public hosts and opened folders only, within bounds of bytes and time."""
 
 from __future__ import annotations
 
+import os
 import re
+import stat
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
-from urllib.parse import SplitResult, urljoin, urlsplit
+from urllib.parse import SplitResult, unquote, urljoin, urlsplit
 
 import anyio
 import anyio.to_thread
@@ -14,7 +16,6 @@ import httpx2
 
 from executor_sdk.client.addresses import Guard, Resolve
 from executor_sdk.client.base_url import basic
-from executor_sdk.client.local_files import MAX_SHOWN, LocalFiles
 from executor_sdk.errors import FetchError, UnfetchableError
 from executor_sdk.protocol.digests import content_digest
 from executor_sdk.protocol.reason_codes import ReasonCode
@@ -29,13 +30,17 @@ ReadArtifact = Callable[[str], bytes | None]
 MAX_URL: Final = 8_192
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 
+#: Characters of a URI that a message shows.
+_MAX_SHOWN: Final = 200
+
 #: Where the part of a URI begins that may hold a token.
 _SECRET: Final = re.compile("[?#]")
 
 _PORTS: Final = {"http": 80, "https": 443}
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
-_DENIED: Final = frozenset({401, 403, 407})
-_TIMEOUTS: Final = frozenset({408, 504})
+_REASONS: Final = dict.fromkeys((401, 403, 407), ReasonCode.EVIDENCE_AUTH_DENIED) | dict.fromkeys(
+    (408, 504), ReasonCode.EVIDENCE_TIMEOUT
+)
 
 
 class Egress:
@@ -52,7 +57,7 @@ class Egress:
         resolve: Resolve | None = None,
     ) -> None:
         self._guard = Guard(allow_hosts, resolve)
-        self._files = LocalFiles(file_roots)
+        self._file_roots = [root.resolve() for root in file_roots]
         self._timeout_s = timeout_s
         self._max_bytes = max_bytes
         self._read_artifact = read_artifact
@@ -93,7 +98,7 @@ class Egress:
         if scheme in _PORTS:
             return await self._fetch_http(uri, limit)
         if scheme == "file":
-            return await anyio.to_thread.run_sync(self._files.read, uri, limit, abandon_on_cancel=True)
+            return await anyio.to_thread.run_sync(_read_file, uri, self._file_roots, limit, abandon_on_cancel=True)
         if scheme == "artifact":
             return self._fetch_artifact(uri, limit)
         raise UnfetchableError(f"{_shown(uri)!r} is no http, https, file or artifact URI")
@@ -148,13 +153,9 @@ class Egress:
 
 
 async def _body(response: httpx2.Response, uri: str, limit: int) -> bytes:
-    status = response.status_code
-    if status in _DENIED:
-        raise FetchError(ReasonCode.EVIDENCE_AUTH_DENIED, f"{_shown(uri)} answered {status}")
-    if status in _TIMEOUTS:
-        raise FetchError(ReasonCode.EVIDENCE_TIMEOUT, f"{_shown(uri)} answered {status}")
     if not response.is_success:
-        raise FetchError(ReasonCode.EVIDENCE_UNREACHABLE, f"{_shown(uri)} answered {status}")
+        status = response.status_code
+        raise FetchError(_REASONS.get(status, ReasonCode.EVIDENCE_UNREACHABLE), f"{_shown(uri)} answered {status}")
     body = bytearray()
     async for chunk in response.aiter_raw():
         body += chunk
@@ -193,6 +194,43 @@ def _origin(parts: SplitResult) -> tuple[str, str | None, int | None]:
     return parts.scheme, parts.hostname, parts.port or _PORTS.get(parts.scheme)
 
 
+def _read_file(uri: str, roots: Sequence[Path], limit: int) -> bytes:
+    """The bytes of a regular file under one of `roots`; outside of them nobody learns what exists."""
+    path, uri = _path_within(uri, roots), uri[:_MAX_SHOWN]
+    try:
+        # The resolved path has no links left; one put there since is not followed, and no pipe holds us up.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:
+        raise FetchError(ReasonCode.EVIDENCE_UNREACHABLE, f"no file is at {uri}") from None
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise FetchError(ReasonCode.EVIDENCE_UNREACHABLE, f"{uri} is no regular file")
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            data = file.read(limit + 1)
+    finally:
+        os.close(descriptor)
+    if len(data) > limit:
+        raise _too_large(uri, limit)
+    return data
+
+
+def _path_within(uri: str, roots: Sequence[Path]) -> Path:
+    try:
+        parts = urlsplit(uri)
+    except ValueError:
+        raise UnfetchableError(f"{uri[:_MAX_SHOWN]} is no usable URL") from None
+    try:
+        path = Path(unquote(parts.path)).resolve()
+    except (OSError, ValueError, RuntimeError):  # a loop of links, a null byte
+        path = Path()
+    if parts.netloc not in {"", "localhost"} or not any(path.is_relative_to(root) for root in roots):
+        raise FetchError(
+            ReasonCode.EVIDENCE_AUTH_DENIED,
+            f"{uri[:_MAX_SHOWN]} is in no folder that may be read; the option file_roots would open one",
+        )
+    return path
+
+
 def _too_large(uri: str, limit: int) -> FetchError:
     return FetchError(ReasonCode.EVIDENCE_UNREACHABLE, f"{_shown(uri)} has more than {limit} bytes")
 
@@ -201,4 +239,4 @@ def _shown(uri: str) -> str:
     """`uri` as a message may show it: without credentials, without its query (which may hold a token), not endless."""
     scheme, separator, rest = _SECRET.split(uri, maxsplit=1)[0].partition("://")
     authority, slash, path = rest.partition("/")
-    return f"{scheme}{separator}{authority.rpartition('@')[2]}{slash}{path}"[:MAX_SHOWN]
+    return f"{scheme}{separator}{authority.rpartition('@')[2]}{slash}{path}"[:_MAX_SHOWN]

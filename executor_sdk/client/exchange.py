@@ -1,4 +1,4 @@
-"""One request and its answer, bounded: what every pool of connections promises, whichever library carries it."""
+"""One request and its answer, bounded: what every pool of connections promises, over each library alike."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import socket
 import ssl
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Iterator, Mapping
-from types import TracebackType
+from dataclasses import dataclass, field
 from typing import Final, Self
 
-from executor_sdk.client.answer import Answer
+import orjson
 
 #: Exchanges under way at once.
 MAX_CONNECTIONS: Final = 200
@@ -21,6 +21,56 @@ UNUSABLE_ADDRESS: Final = "the address cannot be called"
 
 #: Characters of a parser's complaint that are told.
 _COMPLAINT: Final = 100
+
+#: Characters of an error answer that kernels keep.
+KEPT_CHARACTERS: Final = 512
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An HTTP answer, whole."""
+
+    status: int
+    reason_phrase: str
+    #: To be looked up by lower-case names.
+    headers: Mapping[str, str]
+    body: bytes = field(repr=False)
+
+    @property
+    def is_success(self) -> bool:
+        """Whether the status is 2xx."""
+        return 200 <= self.status < 300
+
+    @property
+    def excerpt(self) -> str:
+        """The first 512 characters of the body, trimmed."""
+        # A character has at most four bytes; nothing behind these can be among the first 512.
+        return self.body[: 4 * KEPT_CHARACTERS].decode("utf-8", "replace").strip()[:KEPT_CHARACTERS]
+
+    @property
+    def sentence(self) -> str:
+        """What the body says went wrong: code and message of our error body, or the excerpt as it is."""
+        try:
+            error = orjson.loads(self.body)["error"]
+            return f"{error['code']}: {error['message']}"
+        except (ValueError, LookupError, TypeError):
+            return self.excerpt
+
+
+class NoAnswerError(Exception):
+    """No whole answer came: there is no connection, or it broke, or what came is no HTTP."""
+
+    def __init__(self, sentence: str, *, timed_out: bool = False) -> None:
+        super().__init__(sentence)
+        self.timed_out = timed_out
+
+
+class OversizedAnswerError(Exception):
+    """The answer is larger than asked for; `answer` holds what was read of it."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__(f"more than {len(answer.body)} bytes")
+        self.answer = answer
 
 
 class Pool(ABC):
@@ -48,20 +98,24 @@ class Pool(ABC):
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.aclose()
 
 
-async def up_to(max_bytes: int, chunks: AsyncIterator[bytes]) -> bytes:
-    """All bytes, or the first of them: at least one more than `max_bytes`."""
+async def bounded(
+    status: int, reason_phrase: str, headers: Mapping[str, str], chunks: AsyncIterator[bytes], max_bytes: int
+) -> Answer:
+    """The answer with all of its body.
+
+    Raises:
+        OversizedAnswerError: the body has more than `max_bytes`.
+    """
     body = bytearray()
     async for chunk in chunks:
         body += chunk
         if len(body) > max_bytes:
-            break
-    return bytes(body)
+            raise OversizedAnswerError(Answer(status, reason_phrase, headers, bytes(body)))
+    return Answer(status, reason_phrase, headers, bytes(body))
 
 
 def no_http(complaint: str) -> str:

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import TracebackType
 from typing import Any, Final, Self
 
 import anyio
 import httpx2
 
-from executor_sdk.client.answer import Answer, NoAnswerError, OversizedAnswerError
 from executor_sdk.client.asks import Asked, execute_body, offered
 from executor_sdk.client.base_url import split
-from executor_sdk.client.exchange import Pool
-from executor_sdk.client.httpx2_pool import Httpx2Pool
-from executor_sdk.client.pool import Http, pooled_http
+from executor_sdk.client.exchange import Answer, NoAnswerError, OversizedAnswerError, Pool
+from executor_sdk.client.pool import Http, Httpx2Pool, pooled_http
 from executor_sdk.errors import ExecutorRefusedError, ExecutorUnreachableError
 from executor_sdk.protocol.canonical import declared_bytes
 from executor_sdk.protocol.plain import MAX_BODY_BYTES, Json, NotJsonError, parse
@@ -133,15 +130,16 @@ class ExecutorClient:
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.aclose()
 
     async def _send_once(self, method: str, path: str, content: bytes | None, headers: Mapping[str, str]) -> Answer:
         try:
             with anyio.move_on_after(self._timeout_s):
-                return await self._exchange(method, self.base_url + path, headers, content)
+                if self._http is None:
+                    self._http = pooled_http()
+                limit = self._max_answer_bytes
+                return await self._http.exchange(method, self.base_url + path, headers, content, max_bytes=limit)
         except NoAnswerError as error:
             # The text of a driver's error names sockets and addresses at most; headers are never in it.
             raise ExecutorUnreachableError(f"{path} of {self.base_url}: {error}", timed_out=error.timed_out) from None
@@ -150,11 +148,6 @@ class ExecutorClient:
         raise ExecutorUnreachableError(
             f"{path} of {self.base_url}: no answer within {self._timeout_s:g} s", timed_out=True
         )
-
-    async def _exchange(self, method: str, url: str, headers: Mapping[str, str], content: bytes | None) -> Answer:
-        if self._http is None:
-            self._http = pooled_http()
-        return await self._http.exchange(method, url, headers, content, max_bytes=self._max_answer_bytes)
 
     def _read(self, path: str, answer: Answer, kind: type[Any]) -> dict[str, Json]:
         self._accepted(path, answer)

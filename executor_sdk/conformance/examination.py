@@ -1,41 +1,41 @@
-"""Examining a target: which check proves which requirement, one of them or all, with or without pytest."""
+"""Examining a target: one requirement or all of them, with or without pytest."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
 
 import anyio
 
-from executor_sdk.conformance.manifest import REQUIREMENTS
+from executor_sdk.conformance.manifest import PROOFS, REQUIREMENTS
 from executor_sdk.conformance.results import Grade, NotTestableError, Requirement, Result, grade_of
-from executor_sdk.conformance.suite import capabilities, copies, execute, health, load, refusals, verify
-from executor_sdk.conformance.target import Check, Probe, Target, client, proven_by
-
-_AREAS: Final = (health, capabilities, execute, copies, refusals, verify, load)
+from executor_sdk.conformance.target import Probe, Target, client
 
 
 async def examine_all(target: Target, *, only: str = "") -> dict[str, Result]:
     """The results of every requirement whose id begins with `only`, in the order of the manifest."""
     results: dict[str, Result] = {}
-    proofs = checks()
     for requirement in REQUIREMENTS:
         if requirement.id.startswith(only):
-            results[requirement.id], _ = await examine(requirement, proofs[requirement.id], target, results)
+            results[requirement.id], _ = await examine(requirement, target, results)
     return results
 
 
 async def examine(
-    requirement: Requirement, check: Check, target: Target, before: Mapping[str, Result]
+    requirement: Requirement, target: Target, before: Mapping[str, Result]
 ) -> tuple[Result, Exception | None]:
     """The result of one check, and what it raised; what could not be tested `before` leaves its followers untested."""
-    missing = _missing(requirement, before)
-    if missing is not None:
+    earlier = before.get(requirement.prerequisite or "")
+    if earlier is not None and earlier.verdict is Grade.NOT_TESTED:
+        missing = f"builds on {earlier.requirement_id}, which could not be tested"
         return Result(requirement.id, Grade.NOT_TESTED, missing), NotTestableError(missing)
     started_s = anyio.current_time()
     async with client(target) as http:
         probe = Probe(target, http)
-        error = await _error_of(check, probe)
+        error: Exception | None = None
+        try:
+            await PROOFS[requirement](probe)
+        except Exception as raised:  # noqa: BLE001 - a verdict, told with its trace by the caller
+            error = raised
     result = Result(
         requirement_id=requirement.id,
         verdict=grade_of(requirement, error),
@@ -44,37 +44,3 @@ async def examine(
         exchanges=tuple(probe.exchanges),
     )
     return result, error
-
-
-def checks() -> dict[str, Check]:
-    """Every check of the suite by the id of its requirement.
-
-    Raises:
-        ValueError: two checks claim the same requirement.
-    """
-    found: dict[str, Check] = {}
-    for area in _AREAS:
-        for check in vars(area).values():
-            requirement_id = proven_by(check)
-            if requirement_id is None:
-                continue
-            if requirement_id in found:
-                raise ValueError(f"two checks prove {requirement_id}")
-            found[requirement_id] = check
-    return found
-
-
-async def _error_of(check: Check, probe: Probe) -> Exception | None:
-    try:
-        await check(probe)
-    except Exception as error:  # noqa: BLE001 - a verdict, told with its trace by whoever asked for the examination
-        return error
-    return None
-
-
-def _missing(requirement: Requirement, before: Mapping[str, Result]) -> str | None:
-    needed = requirement.prerequisite
-    earlier = before.get(needed) if needed else None
-    if earlier is None or earlier.verdict is not Grade.NOT_TESTED:
-        return None
-    return f"builds on {needed}, which could not be tested"

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from enum import StrEnum
+from typing import TypeVar
 
 from executor_sdk.protocol.plain import Json
+
+C = TypeVar("C")
 
 
 class Level(StrEnum):
@@ -23,19 +26,27 @@ class Source(StrEnum):
     OURS = "ours"  # neither says anything; the executor contract of this kit does
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Requirement:
-    """A line of the manifest. `id` is EXC-AREA-NNN and never reused; everything else may be corrected."""
+    """A line of the manifest, written above the check that proves it.
+
+    `id` is EXC-AREA-NNN and never reused; everything else may be corrected.
+    """
 
     id: str
-    level: Level
+    level: Level = Level.MUST
     title: str
     quote: str
     source: Source
     #: The requirement without which this one cannot be tested; it is then not tested, and that counts against.
-    prerequisite: str | None
+    prerequisite: str | None = None
     #: What an executor does that breaks this requirement and no other; the suite's own tests build each of them.
     mutant: str
+
+    def __call__(self, check: C) -> C:
+        """Mark `check` as the proof of this requirement."""
+        vars(check)["requirement"] = self
+        return check
 
 
 class Grade(StrEnum):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -15,22 +16,14 @@ from executor_sdk.asking.loading import AppError, load_app
 from executor_sdk.asking.samples import SamplesError, read_samples
 from executor_sdk.client.base_url import UnusableUrlError, split
 from executor_sdk.conformance import report
-from executor_sdk.conformance.examination import checks, examine
-from executor_sdk.conformance.manifest import BY_ID, REQUIREMENTS
+from executor_sdk.conformance.examination import examine
+from executor_sdk.conformance.manifest import REQUIREMENTS
 from executor_sdk.conformance.results import BrokenError, Grade, NotTestableError, Requirement, Result
-from executor_sdk.conformance.target import Check, Target
+from executor_sdk.conformance.target import Target
 from executor_sdk.testing.server import NotStartedError, serve
 
 #: Name under which a result travels with its test report, from a process of pytest-xdist too.
 _PROPERTY: Final = "executor_conformance"
-
-_LETTERS: Final = {
-    Grade.PASS: "passed",
-    Grade.WARN: "warned",
-    Grade.FAIL: "failed",
-    Grade.NOT_TESTED: "not tested",
-    Grade.ERROR: "errors of the suite",
-}
 
 
 def target_of(config: pytest.Config) -> Target:
@@ -78,13 +71,16 @@ class Conformance:
             base_url = self._serving.enter_context(serve(load_app(self._app))).url
         except (AppError, NotStartedError) as error:
             raise pytest.UsageError(f"--executor-app: {error}") from None
-        self.target = Target(base_url, self.target.samples, self.target.timeout_s, self.target.burst)
+        self.target = replace(self.target, base_url=base_url)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_modifyitems(self, session: pytest.Session, items: list[pytest.Item]) -> None:
         """Add one item for each requirement, before `-k` and `-m` choose."""
         suite = Suite.from_parent(session, name="conformance", nodeid="conformance")
-        items.extend(suite.collect_for(self))
+        items.extend(
+            RequirementItem.from_parent(suite, name=requirement.id, run=self, requirement=requirement)
+            for requirement in REQUIREMENTS
+        )
 
     def pytest_report_collectionfinish(self, items: list[pytest.Item]) -> str:
         """How many requirements are there; pytest counts only what it found in files."""
@@ -111,11 +107,9 @@ class Conformance:
     def pytest_report_teststatus(self, report: pytest.TestReport) -> tuple[str, str, str] | None:
         """Our verdicts in pytest's own words and letters."""
         result = result_in(report)
-        if result is None:
+        if result is None or result.verdict in (Grade.PASS, Grade.FAIL):
             return None
-        if result.verdict in (Grade.PASS, Grade.FAIL):
-            return None
-        category = "failed" if result.verdict is not Grade.WARN else _LETTERS[result.verdict]
+        category = "warned" if result.verdict is Grade.WARN else "failed"
         return category, result.verdict[0].upper(), str(result.verdict).upper()
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
@@ -127,7 +121,9 @@ class Conformance:
             session.exitstatus = pytest.ExitCode.NO_TESTS_COLLECTED
         path = session.config.getoption("--conformance-report")
         if path:
-            Path(path).write_bytes(orjson.dumps(self.document(), option=orjson.OPT_INDENT_2) + b"\n")
+            told = self.target.learned.capabilities
+            document = report.document(self.results, address=self.target.address, capabilities=told)
+            Path(path).write_bytes(orjson.dumps(document, option=orjson.OPT_INDENT_2) + b"\n")
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Everything that is no pass, and the score."""
@@ -141,44 +137,27 @@ class Conformance:
         for line in report.summary(self.results):
             terminalreporter.write_line(line, green=good, red=not good)
 
-    def document(self) -> dict[str, object]:
-        """The report as plain JSON."""
-        return report.document(self.results, address=self.target.address, capabilities=self.target.learned.capabilities)
-
 
 class Suite(pytest.Collector):
     """The parent of the requirement items; it collects nothing of its own."""
 
     def collect(self) -> Iterable[pytest.Item]:
-        """Nothing: the items are made for a run, by `collect_for`."""
+        """Nothing: the items are made for a run, by `pytest_collection_modifyitems`."""
         return []
-
-    def collect_for(self, run: Conformance) -> list[pytest.Item]:
-        """One item for each requirement, in the order of the manifest."""
-        proofs = checks()
-        return [
-            RequirementItem.from_parent(self, name=requirement.id, run=run, check=proofs[requirement.id])
-            for requirement in REQUIREMENTS
-        ]
 
 
 class RequirementItem(pytest.Item):
     """A requirement as a test."""
 
-    def __init__(self, *, run: Conformance, check: Check, **rest: object) -> None:
+    def __init__(self, *, run: Conformance, requirement: Requirement, **rest: object) -> None:
         super().__init__(**rest)  # type: ignore[arg-type]  # pytest's own keywords, handed on as they came
         self.result: Result | None = None
+        self.requirement = requirement
         self._run = run
-        self._check = check
-
-    @property
-    def requirement(self) -> Requirement:
-        """What is tested."""
-        return BY_ID[self.name]
 
     def runtest(self) -> None:
         """Run the check, and raise what it raises."""
-        self.result, error = anyio.run(examine, self.requirement, self._check, self._run.target, self._run.results)
+        self.result, error = anyio.run(examine, self.requirement, self._run.target, self._run.results)
         if error is not None:
             raise error
 

@@ -6,7 +6,7 @@ import contextlib
 import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Final, TypeAlias, TypeVar
+from typing import Final, TypeAlias
 
 import anyio
 import httpx2
@@ -47,6 +47,23 @@ class Received:
             return orjson.loads(self.body)
         except orjson.JSONDecodeError:
             return None
+
+    @property
+    def content(self) -> dict[str, Json] | None:
+        """The decoded body of a 200 that holds a candidate."""
+        content = self.json
+        has_candidate = isinstance(content, dict) and content.get("candidate_output") is not None
+        return content if self.status == 200 and has_candidate else None
+
+    def candidate(self, what: str) -> dict[str, Json]:
+        """The decoded body of the answer to `what`, a request that must be done.
+
+        Raises:
+            BrokenError: it was not.
+        """
+        if self.content is None:
+            raise BrokenError(f"{what} was answered {self}, expected 200 with a candidate")
+        return self.content
 
     def __str__(self) -> str:
         return f"{self.status} with {shortened(self.body, 300) or 'an empty body'}"
@@ -130,6 +147,26 @@ class Probe:
         """The task to test with."""
         return choose(await self.capabilities(), self.target.samples)
 
+    async def request(self, **changes: Json) -> dict[str, Json]:
+        """A fresh request for the sample, which is known to be done; `changes` to its fields."""
+        await self.done()
+        return bodies.ask(await self.sample(), **changes)
+
+    async def inputs(self) -> dict[str, Json]:
+        """The inputs of the sample, to be changed.
+
+        Raises:
+            NotTestableError: they are no object, as those of a run step are.
+        """
+        inputs = (await self.sample()).inputs
+        if not isinstance(inputs, dict):
+            raise NotTestableError("the sample's inputs are no object, so no key can be added to them")
+        return inputs
+
+    async def candidate(self, body: Json | bytes, what: str) -> dict[str, Json]:
+        """The answer to `what`, a request that must be done."""
+        return (await self.post("/execute", body)).candidate(what)
+
     async def done(self) -> Asked:
         """One execution of the sample that was answered 200 with an output; done once for all checks.
 
@@ -156,12 +193,11 @@ class Probe:
         except BrokenError as error:
             self.learned.not_done = f"the sample task ({sample.origin}) was not done: {error}"
             return
-        content = answer.json
-        if answer.status == 200 and isinstance(content, dict) and content.get("candidate_output") is not None:
-            self.learned.done = Asked(request, content)
-            self.learned.done_exchange = self.exchanges[-1]
-        else:
+        if answer.content is None:
             self.learned.not_done = f"the sample task (from {_ORIGINS[sample.origin]}) was answered {answer}"
+        else:
+            self.learned.done = Asked(request, answer.content)
+            self.learned.done_exchange = self.exchanges[-1]
 
     async def _send(self, method: str, path: str, content: bytes) -> Received:
         try:
@@ -190,22 +226,3 @@ def shortened(body: bytes, chars: int = KEPT_CHARS) -> str:
 
 
 Check: TypeAlias = Callable[[Probe], Awaitable[None]]
-C = TypeVar("C", bound=Check)
-
-_MARK: Final = "__requirement__"
-
-
-def proves(requirement_id: str) -> Callable[[C], C]:
-    """Mark a check with the requirement that it proves."""
-
-    def mark(check: C) -> C:
-        setattr(check, _MARK, requirement_id)
-        return check
-
-    return mark
-
-
-def proven_by(check: object) -> str | None:
-    """The id of the requirement that `check` proves; None for what is no check."""
-    requirement_id: str | None = getattr(check, _MARK, None)
-    return requirement_id

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from executor_sdk.executions.record import StepAttempt
-from executor_sdk.protocol.attempts import attempt_of
-from executor_sdk.protocol.incoming import ExecuteRequest
+from executor_sdk.protocol.incoming import ExecuteRequest, attempt_of
 
 
 def step_of(request: ExecuteRequest, caller: str, schema_digest: str) -> tuple[bytes, StepAttempt | None]:

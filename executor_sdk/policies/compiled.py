@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Final
+from threading import Lock
+from typing import Final, Generic, TypeVar
 
 import jsonschema_rs
 
-from executor_sdk.policies.cost_cache import CostCache
 from executor_sdk.policies.schema_bounds import UnusableSchemaError, compiled_bytes, units_by_depth
 from executor_sdk.protocol.canonical import sorted_bytes
 from executor_sdk.protocol.plain import Json, NotJsonError, parse
@@ -32,6 +33,47 @@ _MAX_SENTENCE: Final = 300
 _DIGEST_BYTES: Final = 16
 
 
+V = TypeVar("V")
+
+
+class CostCache(Generic[V]):
+    """Values by text; once all together cost too much, the least recently used are dropped. Safe between threads."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self.max_bytes = max_bytes
+        self.total_bytes = 0
+        self._values: OrderedDict[bytes, tuple[V, int]] = OrderedDict()
+        self._lock = Lock()
+
+    def get(self, text: bytes) -> V | None:
+        """The value of `text`, which is now the last to be dropped; None where it is not kept."""
+        # No lock on the request path: each step is one step for other threads too, and a value dropped between the
+        # two is told as not kept.
+        try:
+            value, _ = self._values[text]
+            self._values.move_to_end(text)
+        except KeyError:
+            return None
+        return value
+
+    def add(self, text: bytes, value: V, *, cost_bytes: int) -> None:
+        """Keep `value`, unless it alone costs more than the whole cache may."""
+        if cost_bytes > self.max_bytes:
+            return
+        with self._lock:
+            # Two threads may have made the same value at the same time.
+            if text in self._values:
+                return
+            self._values[text] = value, cost_bytes
+            self.total_bytes += cost_bytes
+            while self.total_bytes > self.max_bytes:
+                _, (_, freed_bytes) = self._values.popitem(last=False)
+                self.total_bytes -= freed_bytes
+
+    def __contains__(self, text: bytes) -> bool:
+        return text in self._values
+
+
 @dataclass(frozen=True, slots=True)
 class CompiledSchema:
     """A schema, its validator, and what is known of both before an output is there."""
@@ -48,14 +90,8 @@ class CompiledSchema:
     cost_bytes: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Refused:
-    sentence: str
-    cost_bytes: int
-
-
 _COMPILED: Final[CostCache[CompiledSchema]] = CostCache(MAX_COMPILED_BYTES)
-_REFUSED: Final[CostCache[_Refused]] = CostCache(MAX_REFUSED_BYTES)
+_REFUSED: Final[CostCache[str]] = CostCache(MAX_REFUSED_BYTES)
 
 
 def compiled(text: bytes) -> CompiledSchema:
@@ -69,14 +105,14 @@ def compiled(text: bytes) -> CompiledSchema:
     if (found := _COMPILED.get(text)) is not None:
         return found
     if (refused := _REFUSED.get(text)) is not None:
-        raise UnusableSchemaError(refused.sentence)
+        raise UnusableSchemaError(refused)
     try:
         made = _compile(text)
     except (UnusableSchemaError, jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError, ValueError) as error:
         sentence = str(error).partition("\n")[0][:_MAX_SENTENCE]
-        _REFUSED.add(text, _Refused(sentence, len(text) + 1_024))
+        _REFUSED.add(text, sentence, cost_bytes=len(text) + 1_024)
         raise UnusableSchemaError(sentence) from None
-    _COMPILED.add(text, made)
+    _COMPILED.add(text, made, cost_bytes=made.cost_bytes)
     return made
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, TypeAlias
 
 import msgspec
 
@@ -15,6 +15,9 @@ from executor_sdk.protocol.wire import PolicyBinding, WireError, view
 
 _Count = Annotated[int, msgspec.Meta(ge=0)]
 _EVENT: Final = "invalid event: "
+
+#: Whether a rule holds, and the kernel's sentence where it does not.
+_Rule: TypeAlias = tuple[bool, str]
 
 
 class _Budget(msgspec.Struct, frozen=True):
@@ -143,67 +146,58 @@ def contract_breaches(contract: Json) -> str | None:
 
 
 def _breaches(contract: _Contract) -> Iterator[str]:
-    if not contract.protocol_version.strip():
-        yield "task protocol_version required"
-    yield from _assignment_breaches(contract.assignment)
-    yield from _budget_breaches(contract.budget)
-    if contract.task_mode == "CONTINUOUS" and contract.budget.mode != "EPOCH_RENEW":
-        yield "CONTINUOUS task_mode requires budget.mode=EPOCH_RENEW"
-    yield from _acceptance_breaches(contract.acceptance)
-    yield from _evidence_breaches(contract.evidence_policy)
+    """The kernel's rules in its order: a sentence for each that is broken."""
+    may_continue = contract.task_mode != "CONTINUOUS" or contract.budget.mode == "EPOCH_RENEW"
+    rules = [
+        (contract.protocol_version.strip() != "", "task protocol_version required"),
+        *_assignment_rules(contract.assignment),
+        *_budget_rules(contract.budget),
+        (may_continue, "CONTINUOUS task_mode requires budget.mode=EPOCH_RENEW"),
+        *_acceptance_rules(contract.acceptance, contract.acceptance.settlement),
+        *_evidence_rules(contract.evidence_policy),
+    ]
+    return (sentence for holds, sentence in rules if not holds)
 
 
-def _assignment_breaches(assignment: _Assignment) -> Iterator[str]:
-    if assignment.mode != "CLAIM":
-        yield "assignment.mode must be CLAIM"
-    for name, count in (
-        ("explore.max_proposers", assignment.explore.max_proposers),
-        ("explore.topk", assignment.explore.topk),
-        ("explore.stop.no_new_evidence_rounds", assignment.explore.stop.no_new_evidence_rounds),
-        ("verify.max_verifiers", assignment.verify.max_verifiers),
-        ("finalize.max_finalizers", assignment.finalize.max_finalizers),
-    ):
-        if count == 0:
-            yield f"{name} must be > 0"
+def _assignment_rules(assignment: _Assignment) -> list[_Rule]:
+    explore = assignment.explore
+    return [
+        (assignment.mode == "CLAIM", "assignment.mode must be CLAIM"),
+        (explore.max_proposers > 0, "explore.max_proposers must be > 0"),
+        (explore.topk > 0, "explore.topk must be > 0"),
+        (explore.stop.no_new_evidence_rounds > 0, "explore.stop.no_new_evidence_rounds must be > 0"),
+        (assignment.verify.max_verifiers > 0, "verify.max_verifiers must be > 0"),
+        (assignment.finalize.max_finalizers > 0, "finalize.max_finalizers must be > 0"),
+    ]
 
 
-def _budget_breaches(budget: _Budget) -> Iterator[str]:
+def _budget_rules(budget: _Budget) -> list[_Rule]:
     buckets = (budget.explore_cost_units, budget.verify_cost_units, budget.finalize_cost_units)
-    if 0 in buckets:
-        yield "stage budget buckets must be > 0"
-    if sum(buckets) > budget.cost_units:
-        yield "sum(stage budget buckets) must be <= budget.cost_units"
-    if budget.reuse_verify_time_ms > budget.time_ms:
-        yield "reuse_verify_time_ms must be <= budget.time_ms"
-    if budget.reuse_verify_cost_units > budget.cost_units:
-        yield "reuse_verify_cost_units must be <= budget.cost_units"
-    if budget.reuse_max_attempts == 0:
-        yield "budget.reuse_max_attempts must be > 0"
+    return [
+        (0 not in buckets, "stage budget buckets must be > 0"),
+        (sum(buckets) <= budget.cost_units, "sum(stage budget buckets) must be <= budget.cost_units"),
+        (budget.reuse_verify_time_ms <= budget.time_ms, "reuse_verify_time_ms must be <= budget.time_ms"),
+        (budget.reuse_verify_cost_units <= budget.cost_units, "reuse_verify_cost_units must be <= budget.cost_units"),
+        (budget.reuse_max_attempts > 0, "budget.reuse_max_attempts must be > 0"),
+    ]
 
 
-def _acceptance_breaches(acceptance: _Acceptance) -> Iterator[str]:
-    settlement = acceptance.settlement
-    if acceptance.da_quorum_threshold == 0:
-        yield "acceptance.da_quorum_threshold must be > 0"
-    if not acceptance.vote.commit_reveal:
-        yield "vote.commit_reveal must be true"
-    if not 0.0 <= settlement.implicit_weight <= 1.0:
-        yield "settlement.implicit_weight must be within [0,1]"
-    if settlement.implicit_diminishing_returns.K < 1:
-        yield "settlement.K must be >= 1"
-    if settlement.feedback.mode != "CAPABILITY":
-        yield "settlement.feedback.mode must be CAPABILITY"
-    if not settlement.feedback.authority_pubkey.strip():
-        yield "settlement.feedback.authority_pubkey required"
+def _acceptance_rules(acceptance: _Acceptance, settlement: _Settlement) -> list[_Rule]:
+    return [
+        (acceptance.da_quorum_threshold > 0, "acceptance.da_quorum_threshold must be > 0"),
+        (acceptance.vote.commit_reveal, "vote.commit_reveal must be true"),
+        (0.0 <= settlement.implicit_weight <= 1.0, "settlement.implicit_weight must be within [0,1]"),
+        (settlement.implicit_diminishing_returns.K >= 1, "settlement.K must be >= 1"),
+        (settlement.feedback.mode == "CAPABILITY", "settlement.feedback.mode must be CAPABILITY"),
+        (settlement.feedback.authority_pubkey.strip() != "", "settlement.feedback.authority_pubkey required"),
+    ]
 
 
-def _evidence_breaches(policy: _EvidencePolicy) -> Iterator[str]:
-    if policy.max_inline_evidence_bytes != MAX_INLINE_EVIDENCE_BYTES:
-        yield "max_inline_evidence_bytes mismatch"
-    if policy.max_inline_media_bytes != 0:
-        yield "max_inline_media_bytes must be 0"
-    for mime in INLINE_MIME_TYPES:
-        if mime not in policy.inline_mime_allowlist:
-            yield f"missing inline mime allowlist: {mime}"
-    if 0 in (policy.max_snippet_bytes, policy.max_snippet_tokens):
-        yield "evidence snippet limits must be > 0"
+def _evidence_rules(policy: _EvidencePolicy) -> list[_Rule]:
+    allowed = policy.inline_mime_allowlist
+    return [
+        (policy.max_inline_evidence_bytes == MAX_INLINE_EVIDENCE_BYTES, "max_inline_evidence_bytes mismatch"),
+        (policy.max_inline_media_bytes == 0, "max_inline_media_bytes must be 0"),
+        *((mime in allowed, f"missing inline mime allowlist: {mime}") for mime in INLINE_MIME_TYPES),
+        (policy.max_snippet_bytes > 0 < policy.max_snippet_tokens, "evidence snippet limits must be > 0"),
+    ]

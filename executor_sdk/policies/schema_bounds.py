@@ -12,8 +12,7 @@ from itertools import chain
 from typing import Any, Final, TypeAlias
 
 from executor_sdk.policies.pattern_cost import states
-from executor_sdk.protocol.plain import MAX_DEPTH, Json, depth
-from executor_sdk.protocol.references import referenced
+from executor_sdk.protocol.plain import MAX_DEPTH, Json, depth, referenced
 
 #: Schemas and references in one document, and states of all its regular expressions (each takes 6 µs to compile,
 #: and nothing else runs meanwhile).

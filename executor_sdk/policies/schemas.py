@@ -8,11 +8,10 @@ from itertools import islice
 from typing import Final
 
 import jsonschema_rs
-import orjson
 
 from executor_sdk.policies.compiled import CompiledSchema, compiled, is_compiled
 from executor_sdk.policies.schema_bounds import UnusableSchemaError as UnusableSchemaError
-from executor_sdk.protocol.plain import MAX_DEPTH, Json, depth, is_deeper
+from executor_sdk.protocol.plain import Json, depth
 from executor_sdk.protocol.requests import MAX_OUTPUT_BYTES
 
 #: Work that one validation may take, in units of `schema_bounds`: a tenth of a second, in which nothing else runs.
@@ -28,6 +27,8 @@ _QUICK_SCHEMA_BYTES: Final = 1_024
 #: the errors of all its branches, and of theirs. Up to these units every error is collected.
 _ALL_ERRORS_UNITS: Final = 10_000
 
+#: Errors that are told, and characters of each.
+_MAX_ERRORS: Final = 5
 _MAX_SENTENCE: Final = 300
 
 #: By the kernel's type names. JSON's true is no number, and 3.0 is no integer there.
@@ -90,41 +91,34 @@ def is_costly(text: bytes, size_bytes: int) -> bool:
     return schema.most_units * size_bytes > quick
 
 
-def errors(schema: CompiledSchema, value: Json, *, limit: int = 5, size_bytes: int | None = None) -> list[SchemaError]:
-    """Where `value` breaks `schema` by all of JSON Schema, at most `limit` places; formats are annotations.
+def errors(schema: CompiledSchema, value: Json, *, size_bytes: int) -> list[SchemaError]:
+    """Where `value` breaks `schema` by all of JSON Schema, the first few places; formats are annotations.
 
-    `size_bytes` is the compact size of `value`, from a caller who knows it and has bounded the depth.
+    `size_bytes` is the compact size of `value`, whose depth the caller has bounded.
 
     Raises:
         UnusableSchemaError: checking would take too long.
     """
-    units = _affordable(schema, value, _measured(value) if size_bytes is None else size_bytes)
+    units = _affordable(schema, value, size_bytes)
     if schema.validator.is_valid(value):
         return []
     if units <= _ALL_ERRORS_UNITS:
-        return [_told(error) for error in islice(schema.validator.iter_errors(value), limit)]
+        return [_told(error) for error in islice(schema.validator.iter_errors(value), _MAX_ERRORS)]
     if schema.first_error_is_cheap:
-        return _first_error(schema.validator, value)
+        try:
+            schema.validator.validate(value)
+        except jsonschema_rs.ValidationError as error:
+            return [_told(error)]
     return [SchemaError("$", "does not fit the schema, which is too complicated for its size to say where")]
 
 
-def misfits(schema: CompiledSchema, value: Json, *, limit: int = 5, size_bytes: int | None = None) -> list[SchemaError]:
+def misfits(schema: CompiledSchema, value: Json, *, size_bytes: int) -> list[SchemaError]:
     """As `errors`, and what only the kernel's minimal check finds; empty when both let `value` pass."""
-    found = errors(schema, value, limit=limit, size_bytes=size_bytes)
+    found = errors(schema, value, size_bytes=size_bytes)
     if found or schema.implies_minimal or minimal_fits(schema.schema, value):
         return found
     sentence = "kernels compare type, required and each property's type by name; 3.0 is no integer there"
     return [SchemaError("$", sentence)]
-
-
-def _measured(value: Json) -> int:
-    try:
-        body = orjson.dumps(value)
-    except orjson.JSONEncodeError:
-        raise UnusableSchemaError("output is not JSON, or nested too deeply") from None
-    if is_deeper(body, MAX_DEPTH):
-        raise UnusableSchemaError(f"output is nested deeper than {MAX_DEPTH} levels")
-    return len(body)
 
 
 def _affordable(schema: CompiledSchema, value: Json, size_bytes: int) -> int:
@@ -136,14 +130,6 @@ def _affordable(schema: CompiledSchema, value: Json, size_bytes: int) -> int:
     if units > MAX_UNITS:
         raise UnusableSchemaError("checking this output against this schema could take too long")
     return units
-
-
-def _first_error(validator: jsonschema_rs.Validator, value: Json) -> list[SchemaError]:
-    try:
-        validator.validate(value)
-    except jsonschema_rs.ValidationError as error:
-        return [_told(error)]
-    return []
 
 
 def _told(error: jsonschema_rs.ValidationError) -> SchemaError:

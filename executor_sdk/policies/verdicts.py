@@ -75,16 +75,16 @@ def verdict_answer(
 
     The message is for people: a key beyond the contract's, left out where nothing is said.
     """
-    codes = [int(code) for code in reason_codes]
+    passed, codes = status == "passed", [int(code) for code in reason_codes]
     answer: dict[str, Json] = {
         "verification_status": status,
-        "passed": status == "passed",
+        "passed": passed,
         "score": float(score),
         "reason_codes": codes,
         "verifier_result_hash": verifier_result_hash(
             candidate_id=candidate_id,
             execution_id=execution_id,
-            passed=status == "passed",
+            passed=passed,
             score=score,
             reason_codes=codes,
             policy_hash=policy_hash,

@@ -65,7 +65,9 @@ class ExecuteRequest:
     """One request to do a task. `stage` is any string: kernels say EXPLORE, DECIDE or DIVERGE_MODE, documents explore,
     verify or finalize. Unknown keys are allowed at every level and are part of `contract` and `inputs`."""
 
-    __slots__ = ("_body", "_view", "inputs", "inputs_text")
+    __slots__ = (
+        "_body", "_view", "execution_id", "inputs", "inputs_text", "profile", "stage", "task_id", "task_type"
+    )  # fmt: skip
 
     def __init__(self, body: bytes, *, max_depth: int = MAX_DEPTH) -> None:
         """Read `body`.
@@ -76,6 +78,11 @@ class ExecuteRequest:
         """
         self._view = view = _decoded(_EXECUTE, body, max_depth)
         self._body = body
+        self.task_id = view.task_id
+        self.execution_id = view.execution_id
+        self.task_type = view.task_type
+        self.profile = view.profile
+        self.stage = view.stage
         #: The inputs as the text that came, and as plain JSON.
         self.inputs_text = bytes(view.inputs)
         self.inputs = _loaded(self.inputs_text)
@@ -89,31 +96,6 @@ class ExecuteRequest:
     def size_bytes(self) -> int:
         """Bytes of the whole body."""
         return len(self._body)
-
-    @property
-    def task_id(self) -> str:
-        """The kernel's name of the task."""
-        return self._view.task_id
-
-    @property
-    def execution_id(self) -> str:
-        """The kernel's name of this call."""
-        return self._view.execution_id
-
-    @property
-    def task_type(self) -> str:
-        """What kind of task it is."""
-        return self._view.task_type
-
-    @property
-    def profile(self) -> str:
-        """The way of doing it."""
-        return self._view.profile
-
-    @property
-    def stage(self) -> str:
-        """What the kernel wants it for."""
-        return self._view.stage
 
     @property
     def output_schema_text(self) -> bytes:
@@ -263,3 +245,18 @@ def _shared_digest(text: bytes) -> bytes:
 
 #: What nearly all contracts of a kernel share is digested once for each distinct text: at most 4 MiB of texts.
 _remembered: Final = lru_cache(maxsize=_REMEMBERED)(_shared_digest)
+
+
+def attempt_of(request: ExecuteRequest) -> tuple[str, int | None]:
+    """The task id without its attempt, and the attempt; None where no run step is asked for.
+
+    A kernel names the task of a run step `run-RUN-AGENT-ATTEMPT` and puts the agent into the inputs. Tasks made by
+    hand have other ids, and no earlier attempt.
+    """
+    agent = request.inputs.get("agent_id") if isinstance(request.inputs, dict) else None
+    stem, _, number = request.task_id.rpartition("-")
+    # isdecimal alone takes digits of every script, and int() would read them.
+    counted = number.isascii() and number.isdecimal() and len(number) < 10 and number[0] != "0"
+    if not isinstance(agent, str) or not counted or not stem.endswith(f"-{agent}"):
+        return request.task_id, None
+    return stem, int(number)

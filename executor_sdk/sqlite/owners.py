@@ -34,7 +34,7 @@ class Owner:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             unlocked.rename(self._path)
         except BaseException:
-            self._unlock()
+            self.unlock()
             unlocked.unlink(missing_ok=True)
             raise
         _owners.add(self)
@@ -43,11 +43,7 @@ class Owner:
         """Be alive no longer."""
         if self._descriptor is not None:
             self._path.unlink(missing_ok=True)
-            self._unlock()
-
-    def leave_to_parent(self) -> None:
-        """In the child of a fork: the lock is the parent's, and ends with the parent."""
-        self._unlock()
+            self.unlock()
 
     def __enter__(self) -> Self:
         return self
@@ -55,7 +51,8 @@ class Owner:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _unlock(self) -> None:
+    def unlock(self) -> None:
+        """Let go of the file. In the child of a fork the lock is the parent's, and ends with the parent."""
         descriptor, self._descriptor = self._descriptor, None
         if descriptor is not None:
             # Closing is enough, and only it is right in a child: LOCK_UN would take the lock from the parent too.
@@ -111,7 +108,7 @@ def _remove(path: Path, descriptor: int) -> None:
 
 def _leave_all_to_parent() -> None:
     for owner in list(_owners):
-        owner.leave_to_parent()
+        owner.unlock()
 
 
 os.register_at_fork(after_in_child=_leave_all_to_parent)

@@ -35,10 +35,11 @@ def load_sql(package: str, *folders: str) -> Sql:
         if (numbered := _MIGRATION.fullmatch(name)) is not None:
             migrations[int(numbered[1])] = tuple(split_script(text))
             continue
-        for statement, sql in _named(text):
+        parts = _NAME.split(text)
+        for statement, sql in zip(parts[1::2], parts[2::2], strict=True):
             if statement in statements:
                 raise ValueError(f"{package}: two statements have the name {statement}")
-            statements[statement] = sql
+            statements[statement] = sql.strip()
     if sorted(migrations) != list(range(1, len(migrations) + 1)):
         raise ValueError(f"{package}: migrations are numbered 1, 2, 3 without a gap, not {sorted(migrations)}")
     return Sql(statements, tuple(migrations[number] for number in sorted(migrations)))
@@ -59,8 +60,3 @@ def _texts(package: str, folders: tuple[str, ...]) -> Iterator[tuple[str, str]]:
         found = (entry for entry in files(package).joinpath(folder).iterdir() if entry.name.endswith(".sql"))
         for entry in sorted(found, key=lambda entry: entry.name):
             yield entry.name, entry.read_text(encoding="utf-8")
-
-
-def _named(text: str) -> Iterator[tuple[str, str]]:
-    parts = _NAME.split(text)
-    return zip(parts[1::2], (part.strip() for part in parts[2::2]), strict=True)

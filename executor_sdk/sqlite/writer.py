@@ -134,11 +134,11 @@ class Writer:
             return False
         try:
             self._settle(group)
-        except Exception as error:  # noqa: BLE001 - a fault of the file or of ours must not outlive its group
-            self._give_up(group, error)
         except BaseException as error:
             self._give_up(group, error)
-            raise
+            # A fault of the file or of ours does not outlive its group; the end of the interpreter does.
+            if not isinstance(error, Exception):
+                raise
         finally:
             self._answer(group)
         return True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
@@ -13,17 +13,29 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from executor_sdk.artifacts.memory import MemoryArtifacts
 from executor_sdk.authoring.depends import Make
-from executor_sdk.client.answer import Answer
 from executor_sdk.client.asks import Asked, execute_body, now_ms, verify_body
-from executor_sdk.client.exchange import Pool
+from executor_sdk.client.exchange import Answer, Pool
 from executor_sdk.client.executor_client import ExecutorClient
 from executor_sdk.client.pool import pooled_http
-from executor_sdk.errors import DefinitionError, TaskCancelled, TaskLostError
+from executor_sdk.errors import (
+    DefinitionError,
+    ExecutorError,
+    ExecutorRefusedError,
+    FetchError,
+    Refuse,
+    RequestError,
+    TaskCancelled,
+    TaskError,
+    TaskLostError,
+    TryLater,
+    UnfetchableError,
+)
 from executor_sdk.executions.memory import MemoryLedger
 from executor_sdk.executions.record import Key
 from executor_sdk.executor import Executor
 from executor_sdk.protocol.canonical import declared_bytes
-from executor_sdk.protocol.plain import Json, parse
+from executor_sdk.protocol.plain import Json, NotJsonError, parse
+from executor_sdk.protocol.reason_codes import ReasonCode
 from executor_sdk.protocol.wire import (
     EvidenceRef,
     ExecuteAnswer,
@@ -33,9 +45,8 @@ from executor_sdk.protocol.wire import (
     derived_status,
     view,
 )
-from executor_sdk.testing.files import ArtifactsView, Files
-from executor_sdk.testing.lifespan import running
-from executor_sdk.testing.raised import error_in
+from executor_sdk.testing.server import running
+from executor_sdk.testing.tasks import Files
 
 T = TypeVar("T")
 
@@ -90,15 +101,16 @@ def in_process(
         overrides: dependencies to put in place of others, by the function that makes them.
         options: settings in place of the executor's own, as `timeout_s=0.1`.
     """
-    artifacts = MemoryArtifacts()
+    kept: dict[str, bytes] = {}
+    artifacts = MemoryArtifacts(kept=kept)
     cancels: dict[str, float] = {}
 
     def cancel(key: Key, fraction: float, note: str) -> str | None:
         return "the test cancels here" if fraction >= cancels.get(key[2], 2.0) else None
 
-    kept = {"ledger": None, "artifacts_dir": None, "drain_s": DRAIN_S}
+    own = {"ledger": None, "artifacts_dir": None, "drain_s": DRAIN_S}
     app = executor.application(
-        executor.settings.changed(**{**kept, **options}),
+        executor.settings.changed(**{**own, **options}),
         artifacts=artifacts,
         fetcher=Files(dict(files or {}), artifacts),
         overrides=overrides,
@@ -108,7 +120,7 @@ def in_process(
     http = pooled_http(httpx2.ASGITransport(app))
     with start_blocking_portal() as portal, portal.wrap_async_context_manager(running(app)):
         try:
-            yield InProcess(executor, portal, http, ArtifactsView(artifacts), cancels)
+            yield InProcess(executor, portal, http, kept, cancels)
         finally:
             portal.call(http.aclose)
 
@@ -121,7 +133,7 @@ class InProcess:
         executor: Executor,
         portal: BlockingPortal,
         http: Pool,
-        artifacts: MutableMapping[str, bytes],
+        artifacts: dict[str, bytes],
         cancels: dict[str, float],
     ) -> None:
         #: Kept artifacts by digest. Put in what you like: it is believed, until somebody checks the digest.
@@ -230,3 +242,37 @@ class InProcess:
             raise error_in(answer)
         body: dict[str, Json] = parse(answer.body)
         return body
+
+
+def error_in(answer: Answer) -> ExecutorError:
+    """The error that `answer` tells of; an ExecutorRefusedError if it has not the kit's shape."""
+    try:
+        error = parse(answer.body)["error"]
+        code, message, details = error["code"], error["message"], error.get("details")
+    except (NotJsonError, LookupError, TypeError, AttributeError):
+        return ExecutorRefusedError(
+            f"answered {answer.status}", status=answer.status, reason_phrase=answer.reason_phrase, answer=answer.excerpt
+        )
+    if code == UnfetchableError.code:
+        return UnfetchableError(message)
+    if code == FetchError.code and isinstance(details, dict):
+        return FetchError(ReasonCode(details["reason_code"]), message)
+    if code == TryLater.code:
+        return TryLater(message, after_s=_seconds(answer.headers.get("retry-after")), details=details)
+    for kind in _kinds(RequestError, TaskError):
+        if kind.code == code and kind is not Refuse:
+            return kind(message, details=details)
+    return Refuse(code, message, details=details)
+
+
+def _kinds(*roots: type[ExecutorError]) -> Iterator[type[ExecutorError]]:
+    for root in roots:
+        yield root
+        yield from _kinds(*root.__subclasses__())
+
+
+def _seconds(text: Any) -> float | None:
+    try:
+        return float(text)
+    except (TypeError, ValueError):
+        return None

@@ -1,13 +1,14 @@
-"""A real server on an ephemeral loopback port, for tests that need sockets."""
+"""The life of an application in a test, behind a real server or without one."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator, MutableMapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
+import anyio
 from starlette.types import ASGIApp
 
 from executor_sdk.serving.addresses import LOOPBACK, listen, url_of
@@ -50,3 +51,40 @@ def serve(app: ASGIApp, **options: Any) -> Iterator[Served]:
         finally:
             server.stop()
             thread.join(STOP_S)
+
+
+class LifespanError(RuntimeError):
+    """The application failed to start or to stop; the message is its own."""
+
+
+@asynccontextmanager
+async def running(app: ASGIApp) -> AsyncIterator[None]:
+    """The time between an application's startup and its shutdown."""
+    to_app, asked = anyio.create_memory_object_stream[MutableMapping[str, Any]](2)
+    answered, from_app = anyio.create_memory_object_stream[MutableMapping[str, Any]](2)
+
+    async def live() -> None:
+        await app({"type": "lifespan", "asgi": {"version": "3.0"}}, asked.receive, answered.send)
+
+    # Kept and raised at the end: a task group would wrap it, and a test could not name what it expects.
+    error: BaseException | None = None
+    with to_app, asked, answered, from_app:
+        async with anyio.create_task_group() as group:
+            group.start_soon(live)
+            try:
+                await to_app.send({"type": "lifespan.startup"})
+                _check(await from_app.receive())
+                yield
+            except BaseException as raised:  # noqa: BLE001 - raised again below
+                error = raised
+            if not isinstance(error, LifespanError):
+                with anyio.CancelScope(shield=True):
+                    await to_app.send({"type": "lifespan.shutdown"})
+                    _check(await from_app.receive())
+    if error is not None:
+        raise error
+
+
+def _check(message: MutableMapping[str, Any]) -> None:
+    if message["type"].endswith(".failed"):
+        raise LifespanError(message.get("message", ""))

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from executor_sdk.conformance.examination import examine_all
-from executor_sdk.conformance.manifest import BY_ID, REQUIREMENTS
-from executor_sdk.conformance.results import Grade, Level, Result
+from executor_sdk.conformance.manifest import REQUIREMENTS
+from executor_sdk.conformance.results import Grade, Level, Requirement, Result
 from executor_sdk.conformance.target import Target
 from executor_sdk.testing.server import serve
 from tests.conformance.model import ModelExecutor
@@ -32,15 +32,15 @@ async def test_a_good_executor_passes_everything(good: Target) -> None:
     assert list(results) == [requirement.id for requirement in REQUIREMENTS]
 
 
-@pytest.mark.parametrize("requirement_id", [requirement.id for requirement in REQUIREMENTS])
-async def test_a_bad_executor_fails_its_requirement_and_no_other(requirement_id: str) -> None:
+@pytest.mark.parametrize("requirement", REQUIREMENTS, ids=[requirement.id for requirement in REQUIREMENTS])
+async def test_a_bad_executor_fails_its_requirement_and_no_other(requirement: Requirement) -> None:
     """A requirement that no fault can break proves nothing; one that several break names none of them."""
-    expected = Grade.FAIL if BY_ID[requirement_id].level is Level.MUST else Grade.WARN
+    expected = Grade.FAIL if requirement.level is Level.MUST else Grade.WARN
 
-    with serve(MUTANTS[requirement_id]()) as served:
+    with serve(MUTANTS[requirement.id]()) as served:
         results = await examine_all(Target(served.url))
 
-    assert {requirement_id: expected} == {name: result.verdict for name, result in _unpassed(results).items()}, [
+    assert {requirement.id: expected} == {name: result.verdict for name, result in _unpassed(results).items()}, [
         result.reason for result in _unpassed(results).values()
     ]
 

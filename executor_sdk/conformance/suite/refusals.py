@@ -8,8 +8,8 @@ from uuid import uuid4
 import orjson
 
 from executor_sdk.conformance import bodies
-from executor_sdk.conformance.results import BrokenError, NotTestableError
-from executor_sdk.conformance.target import Probe, Received, proves
+from executor_sdk.conformance.results import BrokenError, Level, NotTestableError, Requirement, Source
+from executor_sdk.conformance.target import Probe, Received
 
 #: Bodies that no retry can mend.
 BROKEN_BODIES: Final = (
@@ -37,7 +37,13 @@ TRACES: Final = (
 )
 
 
-@proves("EXC-ERR-001")
+@Requirement(
+    id="EXC-ERR-001",
+    title="A body that can never be understood is refused with a 4xx",
+    quote="a step whose /execute answered 4xx is final; any other failure is retried",
+    source=Source.RECORDING,
+    mutant="answers a broken body with 500",
+)
 async def a_hopeless_body_is_refused_for_good(probe: Probe) -> None:
     """Broken JSON, a list, missing fields, fields of the wrong type."""
     for body in BROKEN_BODIES:
@@ -46,7 +52,13 @@ async def a_hopeless_body_is_refused_for_good(probe: Probe) -> None:
             raise BrokenError(f"POST /execute {body.decode()} was answered {answer}, expected a 4xx")
 
 
-@proves("EXC-ERR-002")
+@Requirement(
+    id="EXC-ERR-002",
+    title="The first 512 characters of a refusal say what is wrong",
+    quote="error bodies of /execute are kept up to 512 characters, trimmed",
+    source=Source.RECORDING,
+    mutant="refuses with an empty body",
+)
 async def a_refusal_says_what_is_wrong(probe: Probe) -> None:
     """Any readable sentence will do; its language and shape are free."""
     for answer in await _refusals(probe):
@@ -55,7 +67,13 @@ async def a_refusal_says_what_is_wrong(probe: Probe) -> None:
             raise BrokenError(f"the first {KEPT_CHARS} characters of a refusal ({answer}) hold no sentence")
 
 
-@proves("EXC-ERR-003")
+@Requirement(
+    id="EXC-ERR-003",
+    title="No refusal carries a stack trace",
+    quote="no traceback on the wire",
+    source=Source.OURS,
+    mutant="appends the traceback to its error bodies",
+)
 async def no_refusal_carries_a_stack_trace(probe: Probe) -> None:
     """Looked for in the whole body, not only in what a kernel keeps."""
     for answer in await _refusals(probe):
@@ -65,7 +83,14 @@ async def no_refusal_carries_a_stack_trace(probe: Probe) -> None:
             raise BrokenError(f"a refusal with status {answer.status} carries a stack trace ({found[0]!r})")
 
 
-@proves("EXC-ERR-004")
+@Requirement(
+    id="EXC-ERR-004",
+    level=Level.SHOULD,
+    title="A refusal is {error: {code, message, retryable}}, and retryable agrees with the status",
+    quote="the status telling the same as retryable (4xx final, 5xx again)",
+    source=Source.OURS,
+    mutant="calls a 4xx retryable",
+)
 async def retryable_agrees_with_the_status(probe: Probe) -> None:
     """The kit's own error body; a kernel prescribes none."""
     for answer in await _refusals(probe):
@@ -76,7 +101,14 @@ async def retryable_agrees_with_the_status(probe: Probe) -> None:
             raise BrokenError(f"a refusal with status {answer.status} says retryable: {error.get('retryable')}")
 
 
-@proves("EXC-ERR-005")
+@Requirement(
+    id="EXC-ERR-005",
+    title="A body nested a hundred thousand levels deep is refused with a 4xx, and the executor lives",
+    quote="bounded body, depth, time",
+    source=Source.OURS,
+    prerequisite="EXC-HEALTH-001",
+    mutant="answers a deeply nested body with 500",
+)
 async def a_deep_body_is_refused_and_survived(probe: Probe) -> None:
     """A refusal before the whole body was read may show as a dropped connection; then only life is asked for."""
     body = orjson.dumps(bodies.ask(await probe.sample(), inputs="DEEP")).replace(

@@ -7,8 +7,8 @@ from typing import Final
 from executor_sdk.client.asks import Asked, verify_body
 from executor_sdk.conformance import bodies
 from executor_sdk.conformance.bodies import CROSSCHECK, SCHEMA_ONLY, THRESHOLDS
-from executor_sdk.conformance.results import BrokenError, NotTestableError
-from executor_sdk.conformance.target import Probe, Received, proves
+from executor_sdk.conformance.results import BrokenError, Level, NotTestableError, Requirement, Source
+from executor_sdk.conformance.target import Probe, Received
 from executor_sdk.protocol import wire
 from executor_sdk.protocol.digests import verifier_result_hash
 from executor_sdk.protocol.plain import Json
@@ -20,15 +20,19 @@ ALLOWED_CODES: Final = frozenset({0, 100, 101, 200, 201, 202, 203, 999})
 _U16: Final = 65_535
 
 
-@proves("EXC-VERIFY-001")
+@Requirement(
+    id="EXC-VERIFY-001",
+    title="POST /verify answers a whole verdict on the executor's own candidate",
+    quote="Accepts a candidate and returns a verification result.",
+    source=Source.DOCUMENTS,
+    prerequisite="EXC-EXEC-001",
+    mutant="sends a score of 1.5",
+)
 async def a_verdict_is_whole(probe: Probe) -> None:
     """Every field with its type and range; the status is looked at by EXC-VERIFY-002."""
-    done = await probe.done()
-    answer = await probe.post("/verify", verify_body(done))
-    if answer.status != 200 or not isinstance(answer.json, dict):
-        raise BrokenError(f"POST /verify of its own candidate was answered {answer}")
+    answered = await _verdict(probe, verify_body(await probe.done()))
     try:
-        verdict = wire.view({**answer.json, "verification_status": None}, wire.VerifyAnswer)
+        verdict = wire.view({**answered, "verification_status": None}, wire.VerifyAnswer)
     except wire.WireError as error:
         raise BrokenError(f"the answer of /verify: {error}") from None
     for rule, holds in _verdict_rules(verdict).items():
@@ -36,7 +40,14 @@ async def a_verdict_is_whole(probe: Probe) -> None:
             raise BrokenError(f"the answer of /verify: {rule}")
 
 
-@proves("EXC-VERIFY-002")
+@Requirement(
+    id="EXC-VERIFY-002",
+    title="verification_status is one of three, agrees with passed, and inconclusive has its reason",
+    quote="inconclusive verification requires evidence reachability reason code",
+    source=Source.RECORDING,
+    prerequisite="EXC-VERIFY-001",
+    mutant="says failed beside passed: true",
+)
 async def the_status_agrees_with_passed(probe: Probe) -> None:
     """Looked at on a good candidate and on a bad one; a status that is left out is derived by the kernel."""
     done = await probe.done()
@@ -46,7 +57,14 @@ async def the_status_agrees_with_passed(probe: Probe) -> None:
             _agrees(verdict)
 
 
-@proves("EXC-VERIFY-003")
+@Requirement(
+    id="EXC-VERIFY-003",
+    title="The executor's own good candidate is not failed",
+    quote="POST /verify once per candidate: the same executor verifies what it proposed",
+    source=Source.RECORDING,
+    prerequisite="EXC-VERIFY-001",
+    mutant="fails every candidate",
+)
 async def its_own_candidate_is_not_failed(probe: Probe) -> None:
     """Inconclusive is an honest verdict where the evidence cannot be reached."""
     done = await probe.done()
@@ -56,7 +74,14 @@ async def its_own_candidate_is_not_failed(probe: Probe) -> None:
         raise BrokenError(f"its own candidate was failed with reason codes {verdict.get('reason_codes')}")
 
 
-@proves("EXC-VERIFY-004")
+@Requirement(
+    id="EXC-VERIFY-004",
+    title="A candidate that breaks the output schema is not passed",
+    quote="if true, the kernel evaluates the policy itself and refuses the result when it disagrees",
+    source=Source.RECORDING,
+    prerequisite="EXC-VERIFY-003",
+    mutant="passes every candidate under vp.schema_only.v1",
+)
 async def a_bad_candidate_is_not_passed(probe: Probe) -> None:
     """Two faults, each alone: `answer` left out, `answer` of another type."""
     done = await probe.done()
@@ -64,7 +89,14 @@ async def a_bad_candidate_is_not_passed(probe: Probe) -> None:
         await _not_passed(probe, verify_body(done, output=output), f"a candidate with {what}")
 
 
-@proves("EXC-VERIFY-005")
+@Requirement(
+    id="EXC-VERIFY-005",
+    title="An unknown policy, version or hash is answered 400",
+    quote="policy binding invalid: …",
+    source=Source.RECORDING,
+    prerequisite="EXC-VERIFY-001",
+    mutant="judges by a policy whose hash it does not know",
+)
 async def an_unknown_policy_is_answered_400(probe: Probe) -> None:
     """Three bindings, each with one fault; the whole one is asked by EXC-VERIFY-001."""
     done = await probe.done()
@@ -76,7 +108,15 @@ async def an_unknown_policy_is_answered_400(probe: Probe) -> None:
             raise BrokenError(f"a policy with {field} {value!r} was answered {answer.status}, expected 400")
 
 
-@proves("EXC-VERIFY-006")
+@Requirement(
+    id="EXC-VERIFY-006",
+    level=Level.SHOULD,
+    title="verifier_result_hash follows the reference rule",
+    quote="hex SHA-256 of the sorted compact JSON of {candidate_id, execution_id, model_id, passed, …}",
+    source=Source.RECORDING,
+    prerequisite="EXC-VERIFY-001",
+    mutant="sends a hash of something else",
+)
 async def the_result_hash_follows_the_reference_rule(probe: Probe) -> None:
     """The kernel takes any hash; with this one anybody can recompute what a vote committed to."""
     body = verify_body(await probe.done())
@@ -95,7 +135,14 @@ async def the_result_hash_follows_the_reference_rule(probe: Probe) -> None:
         raise BrokenError(f"verifier_result_hash is {verdict.get('verifier_result_hash')!r}, by the rule {expected!r}")
 
 
-@proves("EXC-VERIFY-007")
+@Requirement(
+    id="EXC-VERIFY-007",
+    title="Every protocol reason code belongs to the policy",
+    quote="a protocol code outside the policy's own list is refused, except 0 and 999",
+    source=Source.RECORDING,
+    prerequisite="EXC-VERIFY-001",
+    mutant="adds 105 (SCORE_TOO_LOW) under vp.schema_only.v1",
+)
 async def reason_codes_belong_to_the_policy(probe: Probe) -> None:
     """Codes that the protocol does not know are an author's own and pass."""
     done = await probe.done()
@@ -106,7 +153,14 @@ async def reason_codes_belong_to_the_policy(probe: Probe) -> None:
             raise BrokenError(f"reason codes {foreign} are not among those of {SCHEMA_ONLY}")
 
 
-@proves("EXC-VERIFY-008")
+@Requirement(
+    id="EXC-VERIFY-008",
+    title="The same candidate again gets the same verdict",
+    quote="a resend is recognised by the digest of its body, and verifying must be pure",
+    source=Source.OURS,
+    prerequisite="EXC-VERIFY-001",
+    mutant="lowers the score each time it is asked",
+)
 async def verifying_again_changes_nothing(probe: Probe) -> None:
     """A verdict that was inconclusive may well be another one later."""
     body = verify_body(await probe.done())
@@ -118,7 +172,14 @@ async def verifying_again_changes_nothing(probe: Probe) -> None:
         raise BrokenError(f"the same candidate verified twice got another {' and '.join(changed)}")
 
 
-@proves("EXC-VERIFY-009")
+@Requirement(
+    id="EXC-VERIFY-009",
+    title="A candidate below a policy's thresholds is not passed",
+    quote="output.confidence (missing = 0.0) ≥ min_confidence; output.check_summary is a non-blank string",
+    source=Source.RECORDING,
+    prerequisite="EXC-VERIFY-001",
+    mutant="passes any confidence under vp.schema_thresholds.v1",
+)
 async def thresholds_are_kept(probe: Probe) -> None:
     """A confidence below the minimum, and a missing check summary; who refuses the policy passes nothing."""
     done = await probe.done()
@@ -130,7 +191,15 @@ async def thresholds_are_kept(probe: Probe) -> None:
     await _not_passed(probe, crosscheck, "a missing check_summary under vp.crosscheck.v1")
 
 
-@proves("EXC-VERIFY-010")
+@Requirement(
+    id="EXC-VERIFY-010",
+    level=Level.SHOULD,
+    title="The three built-in policies are known",
+    quote="Built-in verification policies (vp.schema_only.v1, vp.schema_thresholds.v1, vp.crosscheck.v1).",
+    source=Source.DOCUMENTS,
+    prerequisite="EXC-VERIFY-001",
+    mutant="refuses vp.crosscheck.v1",
+)
 async def the_built_in_policies_are_known(probe: Probe) -> None:
     """Known means judged: the verdict itself is free."""
     done = await probe.done()

@@ -8,9 +8,8 @@ import pytest
 from executor_sdk import Executor, ExecutorClient, ExecutorRefusedError, Task
 from executor_sdk.client.asks import Asked, execute_body, offered, verify_body
 from executor_sdk.client.pool import pooled_http
-from executor_sdk.protocol.attempts import attempt_of
 from executor_sdk.protocol.digests import output_digest
-from executor_sdk.protocol.incoming import ExecuteRequest
+from executor_sdk.protocol.incoming import ExecuteRequest, attempt_of
 from executor_sdk.protocol.plain import Json
 
 

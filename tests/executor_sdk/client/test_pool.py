@@ -13,9 +13,8 @@ import pytest
 from anyio.abc import SocketAttribute, SocketStream
 
 from executor_sdk.client.aiohttp_pool import AiohttpPool
-from executor_sdk.client.answer import NoAnswerError, OversizedAnswerError
-from executor_sdk.client.exchange import Pool
-from executor_sdk.client.httpx2_pool import Httpx2Pool
+from executor_sdk.client.exchange import NoAnswerError, OversizedAnswerError, Pool
+from executor_sdk.client.pool import Httpx2Pool
 from tests.executor_sdk.client.peers import answering, peer, whole_request
 
 pytestmark = pytest.mark.anyio

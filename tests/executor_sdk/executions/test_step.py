@@ -8,8 +8,7 @@ import pytest
 
 from executor_sdk.executions.record import StepAttempt
 from executor_sdk.executions.step import step_of
-from executor_sdk.protocol.attempts import attempt_of
-from executor_sdk.protocol.incoming import ExecuteRequest
+from executor_sdk.protocol.incoming import ExecuteRequest, attempt_of
 from executor_sdk.protocol.requests import execute_request, sample_contract
 
 #: Stands for the output schema.

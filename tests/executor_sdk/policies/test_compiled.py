@@ -15,21 +15,13 @@ import orjson
 import pytest
 
 from executor_sdk.policies import compiled as module
-from executor_sdk.policies.compiled import MAX_COMPILED_BYTES, compiled, is_compiled
-from executor_sdk.policies.cost_cache import CostCache
+from executor_sdk.policies.compiled import MAX_COMPILED_BYTES, CostCache, compiled, is_compiled
 from executor_sdk.policies.schema_bounds import UnusableSchemaError, compiled_bytes
 from executor_sdk.protocol.plain import Json
 from executor_sdk.protocol.requests import SCHEMA_ONLY_HASH, verify_request
 
 _MIB = 1024 * 1024
 _POLICY = {"policy_id": "vp.schema_only.v1", "policy_version": "1", "policy_hash": SCHEMA_ONLY_HASH}
-
-
-class Weight:
-    """A value of a given cost."""
-
-    def __init__(self, cost_bytes: int) -> None:
-        self.cost_bytes = cost_bytes
 
 
 def make_costly(n: int) -> Json:
@@ -93,14 +85,14 @@ def test_hundreds_of_costly_schemas_leave_the_memory_of_an_executor_bounded() ->
 
 def test_the_least_recently_used_is_dropped_when_all_together_cost_too_much() -> None:
     """What was asked for lately stays; what alone costs more than the bound is never kept."""
-    cache = CostCache[Weight](100)
+    cache = CostCache[str](100)
     for name in (b"a", b"b", b"c"):
-        cache.add(name, Weight(30))
+        cache.add(name, "kept", cost_bytes=30)
     assert cache.get(b"a") is not None
 
-    cache.add(b"d", Weight(50))
-    cache.add(b"e", Weight(101))
-    cache.add(b"d", Weight(1))
+    cache.add(b"d", "kept", cost_bytes=50)
+    cache.add(b"e", "kept", cost_bytes=101)
+    cache.add(b"d", "kept", cost_bytes=1)
 
     assert [name in cache for name in (b"a", b"b", b"c", b"d", b"e")] == [True, False, False, True, False]
     assert cache.total_bytes == 80

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from executor_sdk.protocol.plain import Json
-from executor_sdk.protocol.references import referenced
+from executor_sdk.protocol.plain import Json, referenced
 
 _DOCUMENT: Json = {
     "$defs": {"a": {"type": "string"}, "b/c": 1, "d~e": 2, "f g": 3, "": 4, "n": None},

@@ -20,10 +20,10 @@ from executor_sdk import (
     TryLater,
     in_process,
 )
-from executor_sdk.client.answer import Answer
+from executor_sdk.client.exchange import Answer
 from executor_sdk.errors import TaskLostError
-from executor_sdk.testing.lifespan import LifespanError, running
-from executor_sdk.testing.raised import error_in
+from executor_sdk.testing.process import error_in
+from executor_sdk.testing.server import LifespanError, running
 
 
 @pytest.fixture
