@@ -30,7 +30,7 @@ _BACKSLASH: Final = ord("\\")
 _CONTAINERS: Final = (b"{", b"[")
 
 
-class _Contract(msgspec.Struct, frozen=True, gc=False):
+class _Contract(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """The parts of a task contract, each as its text; a part that is not there has none."""
 
     inputs: Raw = _ABSENT
@@ -46,7 +46,7 @@ class _Contract(msgspec.Struct, frozen=True, gc=False):
     expiry_ms: Raw = _ABSENT
 
 
-class _Body(msgspec.Struct, frozen=True, gc=False):
+class _Body(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     task_id: str
     execution_id: str
     task_type: str
@@ -58,6 +58,15 @@ class _Body(msgspec.Struct, frozen=True, gc=False):
     seed_bundle: Raw = _ABSENT
 
 
+class _KnownContract(_Contract, frozen=True, gc=False, kw_only=True, forbid_unknown_fields=True):
+    pass
+
+
+class _KnownBody(_Body, frozen=True, gc=False, kw_only=True, forbid_unknown_fields=True):
+    task_contract: _KnownContract
+
+
+_KNOWN: Final = msgspec.json.Decoder(_KnownBody)
 _EXECUTE: Final = msgspec.json.Decoder(_Body)
 
 
@@ -66,7 +75,8 @@ class ExecuteRequest:
     verify or finalize. Unknown keys are allowed at every level and are part of `contract` and `inputs`."""
 
     __slots__ = (
-        "_body", "_view", "execution_id", "inputs", "inputs_text", "profile", "stage", "task_id", "task_type"
+        "_body", "_has_more", "_view", "execution_id",
+        "inputs", "inputs_text", "profile", "stage", "task_id", "task_type",
     )  # fmt: skip
 
     def __init__(self, body: bytes, *, max_depth: int = MAX_DEPTH) -> None:
@@ -76,7 +86,15 @@ class ExecuteRequest:
             NotJsonError: it is no JSON text, or nests deeper than `max_depth`.
             WireError: a field is missing or has another type.
         """
-        self._view = view = _decoded(_EXECUTE, body, max_depth)
+        view: _Body
+        try:
+            view = _decoded(_KNOWN, body, max_depth)
+            #: Whether there is more in the body than its names say.
+            self._has_more = False
+        except WireError:
+            view = _decoded(_EXECUTE, body, max_depth)
+            self._has_more = True
+        self._view = view
         self._body = body
         self.task_id = view.task_id
         self.execution_id = view.execution_id
@@ -142,6 +160,8 @@ class ExecuteRequest:
         ]
         if (inputs := bytes(contract.inputs)) != self.inputs_text and _loaded(inputs) != self.inputs:
             own.append(_canonical(inputs))
+        if self._has_more:
+            own.append(_canonical(self._body))
         shared = b",".join(
             (
                 bytes(contract.evidence_policy) or _NULL,

@@ -47,8 +47,9 @@ def reencoded(value: Json) -> bytes:
         make_body(seed_bundle={"hits": [{"x": 1}], "constraints": {}}),
         make_body(contract_output_schema={"type": "object", "properties": {str(n): {} for n in range(900)}}),
         make_body(contract_inputs={"other": 1}),
+        make_body(other={"b": 1, "a": "ö"}, contract_other=[1]),
     ],
-    ids=["plain", "text", "seeds", "large part", "other inputs"],
+    ids=["plain", "text", "seeds", "large part", "other inputs", "unknown keys"],
 )
 def test_another_encoding_is_the_same_request(body: dict[str, Json]) -> None:
     """Gateways re-encode: order of keys, white space and escapes say nothing."""
@@ -71,6 +72,8 @@ def test_another_encoding_is_the_same_request(body: dict[str, Json]) -> None:
         {"contract_budget": {"time_ms": 1}},
         {"contract_evidence_policy": {}},
         {"contract_acceptance": None},
+        {"other": 1},
+        {"contract_other": 1},
     ],
     ids=str,
 )
