@@ -29,7 +29,6 @@ from executor_sdk.executions.live import Observer
 from executor_sdk.executions.memory import MemoryLedger
 from executor_sdk.executions.plan import WorkBounds
 from executor_sdk.executions.record import Keep
-from executor_sdk.executions.sqlite import SqliteLedger
 from executor_sdk.settings import Settings
 from executor_sdk.transports.asgi.app import Application
 
@@ -109,6 +108,9 @@ class Executor(Decorators):
 
     def _ledger(self, settings: Settings) -> Ledger:
         if settings.ledger is not None:
+            # Loaded by those who have one only: it is a twelfth of the start.
+            from executor_sdk.executions.sqlite import SqliteLedger
+
             return SqliteLedger(settings.ledger)
         return MemoryLedger(alone=Alone(f"{self.registry.provider_family}/{self.registry.model_id}"))
 

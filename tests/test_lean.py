@@ -45,6 +45,13 @@ def test_serving_an_executor_loads_nothing_of_the_kernels() -> None:
     assert (ended.stderr, ended.stdout) == ("", "[]\n")
 
 
+def test_an_executor_loads_what_it_does_not_use_later() -> None:
+    """Libraries that make the start of every process slower: the one that fetches, and the one for ledgers in files."""
+    code = "import sys, executor_sdk; executor_sdk.Executor; print(sorted({'httpx2', 'sqlite3'} & set(sys.modules)))"
+
+    assert python("-c", code).stdout == "[]\n"
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

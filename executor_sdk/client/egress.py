@@ -7,12 +7,11 @@ import re
 import stat
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import SplitResult, unquote, urljoin, urlsplit
 
 import anyio
 import anyio.to_thread
-import httpx2
 
 from executor_sdk.client.addresses import Guard, Resolve
 from executor_sdk.client.base_url import basic
@@ -20,6 +19,10 @@ from executor_sdk.errors import FetchError, UnfetchableError
 from executor_sdk.protocol.digests import content_digest
 from executor_sdk.protocol.reason_codes import ReasonCode
 from executor_sdk.protocol.wire import EvidenceRef
+
+if TYPE_CHECKING:
+    # Loaded with the first page that is fetched: many executors fetch none, and it is a third of their start.
+    import httpx2
 
 MAX_REDIRECTS: Final = 5
 
@@ -112,6 +115,8 @@ class Egress:
         return data
 
     async def _fetch_http(self, uri: str, limit: int) -> bytes:
+        import httpx2
+
         first = _origin(_split(uri))
         for _ in range(MAX_REDIRECTS + 1):
             # Credentials go to the host they were given for, not to where it sends us.
@@ -145,6 +150,8 @@ class Egress:
 
     def _client(self) -> httpx2.AsyncClient:
         if self._http is None:
+            import httpx2
+
             # No connection is kept: one to an address that two names share must not serve both.
             self._http = httpx2.AsyncClient(
                 timeout=None, trust_env=False, follow_redirects=False, limits=httpx2.Limits(max_keepalive_connections=0)

@@ -94,7 +94,7 @@ class MemoryLedger:
         if found is None or found[0].ended:
             return found and found[0]
         work = found[0]
-        work.state, work.outcome, work.ended_ms, work.busy = state, outcome, now_ms, busy
+        work.state, work.outcome, work.ended_ms, work.busy = state, outcome and _compact(outcome), now_ms, busy
         work.cancel_reason = work.cancel_reason or reason
         self._finished_bytes += work.size_bytes
         if not busy:
@@ -232,3 +232,8 @@ class MemoryLedger:
             del self._steps[work.step.key]
         for key in self._works.pop(work.work_id)[1]:
             del self._asks[key]
+
+
+def _compact(outcome: Outcome) -> Outcome:
+    """The outcome with a copy of its body: what orjson makes keeps the 4 KB buffer that it was written into."""
+    return Outcome(outcome.status, memoryview(outcome.body).tobytes(), outcome.headers)

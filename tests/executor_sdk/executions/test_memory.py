@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+import tracemalloc
 
 import pytest
 
 from executor_sdk.executions.memory import MemoryLedger
-from executor_sdk.executions.record import Keep, Outcome, State
+from executor_sdk.executions.record import RECORD_BYTES, Keep, Outcome, State
+from executor_sdk.protocol.canonical import declared_bytes
 from tests.executor_sdk.executions.ledger_contract import NOW, LedgerContract, make_ask, make_work
 
 pytestmark = pytest.mark.anyio
@@ -37,3 +39,19 @@ async def test_forgetting_much_at_once_takes_no_longer_for_each() -> None:
     few = min([await seconds_to_forget(5_000) for _ in range(3)])
 
     assert await seconds_to_forget(40_000) < 24 * few
+
+
+async def test_a_record_takes_about_what_it_is_counted_for() -> None:
+    """Bounds in bytes are worth nothing otherwise: answers come in buffers that are larger than they say."""
+    ledger, count = MemoryLedger(), 500
+    tracemalloc.start()
+    try:
+        for number in range(count):
+            await ledger.open(make_ask(f"exec-{number}"), make_work(ledger, f"work-{number}"))
+            outcome = Outcome(200, declared_bytes({"answer": number}))
+            await ledger.end(f"work-{number}", State.ANSWERED, outcome, NOW)
+        taken, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert taken / count < 1.5 * RECORD_BYTES
