@@ -14,7 +14,8 @@ attempt, so `retryable` is derived from `status_code` and set by nobody.
     ├── TaskError                5xx  the kernel may try again
     │   ├── InvalidOutputError    500   HandlerCrashedError  500   TaskTimeoutError   504
     │   ├── TaskLostError         503   SaturatedError       503   DrainingError      503
-    │   ├── BodyStalledError      503   LedgerError          503   (beside the body reader, and beside the ledger)
+    │   ├── BodyStalledError      503   (beside the body reader)
+    │   ├── TooManyAsksError      503   LedgerError          503   (beside the ledger)
     │   └── TryLater              503   an author raises it: "ask me again"
     ├── FetchError               502  task.fetch / candidate.fetch could not bring the bytes
     │   └── UnfetchableError     422  and never can: that is no URI which anything could be fetched from
