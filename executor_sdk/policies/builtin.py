@@ -75,8 +75,8 @@ class Policy:
         """
         value, remarks = _looked_at(schema, output)
         evaluation = self.apply(not remarks, value, _mapping(params))
-        told = (_SENTENCES[code] for code in evaluation.reason_codes if code in _SENTENCES)
-        return replace(evaluation, remarks=(*remarks, *told))
+        told = [*remarks, *(_SENTENCES[code] for code in evaluation.reason_codes if code in _SENTENCES)]
+        return replace(evaluation, remarks=tuple(told)) if told else evaluation
 
 
 def evaluate(policy_id: str, *, schema: Json, output: Json, params: Json) -> Evaluation:

@@ -59,8 +59,9 @@ class Watch:
 
     async def _watch(self) -> None:
         # The body has come whole, so anything but a disconnect is noise.
-        while (await self._receive())["type"] != "http.disconnect":
-            pass
+        while (await self._receive())["type"] != "http.disconnect":  # noqa: ASYNC110 - nothing is polled
+            # A server that says the same again and again must not hold up the loop.
+            await asyncio.sleep(0)
         self.presence.leave()
 
 

@@ -51,8 +51,8 @@ class BodyReader:
                 return body
             return await self._read_on(message, receive)
         except asyncio.CancelledError:
-            if stall.stop.strikes and not stall.stop.from_outside:
-                stall.stop.take_back()
+            if stall.strikes and not stall.from_outside:
+                stall.take_back()
                 raise BodyStalledError(f"the request body did not come within {self._alarms.after_s:g} s") from None
             raise
         finally:
@@ -83,13 +83,10 @@ class BodyReader:
             raise BodyTooLargeError(f"a request body may have {self._max_bytes} bytes; this one has {size} or more")
 
 
-class _Stall:
+class _Stall(Stop):
     """Stops the task that reads a body which does not come."""
 
-    __slots__ = ("stop",)
-
-    def __init__(self) -> None:
-        self.stop = Stop()
+    __slots__ = ()
 
     def ring(self) -> None:
-        self.stop.strike()
+        self.strike()

@@ -395,6 +395,33 @@ def test_a_mounted_executor_needs_no_lifespan() -> None:
     assert error_of(missing)["code"] == "NOT_FOUND"
 
 
+@pytest.mark.anyio
+async def test_a_server_that_says_the_body_again_holds_up_nobody() -> None:
+    """Some gateways and harnesses never wait in `receive`: the handler has its turn all the same."""
+    executor = Executor(provider_family="test", model_id="repeated-1")
+    turns, most, said = 0, 1_000_000, list[Any]()
+
+    @executor.execute("swarm")
+    async def work(inputs: dict[str, Any]) -> dict[str, Any]:
+        await anyio.sleep(2 * WATCH_AFTER_S)
+        return {"answer": "a", "decision": "go"}
+
+    async def receive() -> dict[str, Any]:
+        nonlocal turns
+        turns += 1
+        if turns == most:
+            raise ConnectionError
+        return {"type": "http.request", "body": make_body(), "more_body": False}
+
+    async def send(message: Any) -> None:
+        said.append(message)
+
+    await executor({"type": "http", "method": "POST", "path": "/execute", "headers": []}, receive, send)
+
+    assert said[0]["status"] == 200
+    assert turns < most
+
+
 def read_all(connection: socket.socket) -> bytes:
     """Everything until the other side closes."""
     received = b""
