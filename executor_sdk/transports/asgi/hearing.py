@@ -17,6 +17,9 @@ from executor_sdk.executions.plan import Reply
 #: there is gone by then, however quick the answer was: its closed socket has refused the bytes.
 HEARD_AFTER_S: Final = 0.1
 
+#: Seconds between two looks at the answers that wait: under load one look serves many of them.
+LOOK_AGAIN_S: Final = 0.01
+
 #: Answers that wait for this moment; with one more, the oldest is looked at now.
 MAX_WAITING: Final = 8_192
 
@@ -69,7 +72,8 @@ class Hearing:
         while self._waiting and self._waiting[0][0] <= now:
             due.append(self._waiting.popleft())
         self._tell(due)
-        self._timer = loop.call_at(self._waiting[0][0], self._look) if self._waiting else None
+        again = None if not self._waiting else loop.call_at(max(self._waiting[0][0], now + LOOK_AGAIN_S), self._look)
+        self._timer = again
 
     def _tell(self, sent: list[tuple[float, Reply, ServedConnection]]) -> None:
         heard = [reply for _, reply, connection in sent if not connection.is_closing()]
