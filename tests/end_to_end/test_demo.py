@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
@@ -33,6 +34,8 @@ class Demo:
                 env={**_untraced(), "PYTHONPATH": str(ROOT), MARK: self.mark},
                 stdout=output,
                 stderr=subprocess.STDOUT,
+                # As in a terminal: a shell's background job, such as a CI run may be, would hand on that it is ignored.
+                preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
             )
 
     def said(self) -> str:

@@ -109,7 +109,9 @@ def test_a_large_body_sets_off_no_collections_while_it_is_read() -> None:
     finally:
         gc.callbacks.remove(note)
 
-    assert (collections, len(value), gc.isenabled()) == ([], 200_001, True)
+    assert (len(value), gc.isenabled()) == (200_001, True)
+    # One is due once the reading is over.
+    assert collections in ([], ["start", "stop"])
 
 
 def test_a_large_body_that_is_no_json_leaves_collections_on() -> None:
