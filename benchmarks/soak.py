@@ -3,7 +3,7 @@
     python benchmarks/soak.py [--steps 1000] [--copies 5] [--attempts 2] [--seed 1] [--seconds 600]
 
 The caller behaves like the kernel: short timeouts, up to `--copies` copies of the same bytes to either process, the
-next attempt while the last one may still ask, and once more after the success. Side effects are counted outside, in a
+next attempt while the last one may still ask, and again after the success. Side effects are counted outside, in a
 file. A step must have one, or one more for each kill that came between an effect and its record; all who were answered
 200 must have the same bytes. In the end some candidates are turned down: their steps must get new work. The last line
 is JSON; the exit code is 1 where anything else was seen.
@@ -78,7 +78,7 @@ class Caller:
         self._copies = copies
 
     async def take(self, step: Step, attempts: int) -> None:
-        """Take a step to its success, with attempts that overlap; then ask once more, and for the first again."""
+        """Take a step to its success, with attempts that overlap; then ask for the last again, and for the first."""
         requests = [step.next_attempt() for _ in range(attempts)]
         async with asyncio.TaskGroup() as group:
             for request in requests:

@@ -137,7 +137,7 @@ def no_connection(error: BaseException) -> str:
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    """The error and what it came from, in whichever way the libraries keep that."""
+    """The error and its causes, from each attribute in which libraries keep one."""
     if error is None:
         return
     yield error

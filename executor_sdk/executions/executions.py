@@ -128,7 +128,7 @@ class Executions:
                 continue
             if ended.outcome is not None:
                 return Reply(ask.key, ended.outcome, how)
-            # Work that was cut has no answer. Who never had a start of its own may open anew; others are told.
+            # Work that was cut has no answer. An ask without a start of its own may open new work; other asks are told.
             if plan is None or await self._has_had_its_start(ask, ended):
                 raise _lost(ended)
         return None

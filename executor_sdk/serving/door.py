@@ -74,7 +74,7 @@ class Door:
         self._timer: asyncio.TimerHandle | None = None
 
     def enter(self, guest: Guest, total: int, loop: asyncio.AbstractEventLoop) -> None:
-        """Let a newcomer in, one of now `total` connections, at the cost of whoever has idled longest."""
+        """Accept a connection, now one of `total`; beyond the limit the one that is idle longest is closed."""
         self._present.add(guest)
         self.idle[guest] = None
         if self._timer is None:

@@ -44,7 +44,7 @@ class StoredRun(msgspec.Struct, frozen=True):
 
 
 def compare(stored_run: StoredRun, tasks: Mapping[str, TaskState], output_of: OutputOf) -> None:
-    """Tell the run again, each of its rounds aggregated once more, and hold its rows against that.
+    """Tell the run again, each of its rounds aggregated again, and hold its rows against that.
 
     Raises:
         TablesDifferError: the first thing that the tables, or an event of the run, say otherwise.

@@ -72,8 +72,9 @@ class Hearing:
         while self._waiting and self._waiting[0][0] <= now:
             due.append(self._waiting.popleft())
         self._tell(due)
-        again = None if not self._waiting else loop.call_at(max(self._waiting[0][0], now + LOOK_AGAIN_S), self._look)
-        self._timer = again
+        self._timer = None
+        if self._waiting:
+            self._timer = loop.call_at(max(self._waiting[0][0], now + LOOK_AGAIN_S), self._look)
 
     def _tell(self, sent: list[tuple[float, Reply, ServedConnection]]) -> None:
         heard = [reply for _, reply, connection in sent if not connection.is_closing()]
