@@ -161,23 +161,23 @@ class Executions:
     async def _work_for(self, ask: Ask, plan: Plan | None) -> tuple[Work, How]:
         """The work of `ask`: with a slot to be had one call to the ledger finds or opens it."""
         admission = self._admissions[ask.key[1]]
-        if (
-            plan is not None
-            and not self._draining
-            and self._has_place(plan, admission)
-            # Nearly always there is room; it is looked for now and then, and each time where there was none. Others may
-            # have come meanwhile, so the place is asked for again.
-            and (self._is_roomy or (await self._has_made_room() and self._has_place(plan, admission)))
-        ):
-            created, work = await self._works.open(ask, plan, admission.enter(plan.lane, plan.size_bytes))
-            if created:
-                return work, How.OPENED
-        else:
-            found = await self._ledger.join(ask)
-            if found is None:
+        while True:
+            if (
+                plan is not None
+                and not self._draining
+                and self._has_place(plan, admission)
+                # Nearly always there is room; it is looked for now and then, and each time where there was none. Others
+                # may have come meanwhile, so the place is asked for again.
+                and (self._is_roomy or (await self._has_made_room() and self._has_place(plan, admission)))
+            ):
+                created, work = await self._works.open(ask, plan, admission.enter(plan.lane, plan.size_bytes))
+                return work, How.OPENED if created else _how(work)
+            # Copies hold a place, too, until the ledger has said what they are: then there may be one again.
+            in_doubt = self._works.in_doubt
+            if (found := await self._ledger.join(ask)) is not None:
+                return found, _how(found)
+            if plan is None or not in_doubt:
                 raise self._why_closed(plan)
-            work = found
-        return work, How.REPLAYED if work.ended else How.JOINED
 
     def _has_place(self, plan: Plan, admission: Admission) -> bool:
         """Whether there is a slot for the plan, or a place in the queue and bytes to hold it there."""
@@ -268,6 +268,10 @@ class Executions:
         except StepBusyError:
             return False
         return work is not None and work.work_id == cut.work_id
+
+
+def _how(found: Work) -> How:
+    return How.REPLAYED if found.ended else How.JOINED
 
 
 def _lost(work: Work) -> TaskLostError:

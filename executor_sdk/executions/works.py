@@ -40,6 +40,8 @@ class Works:
         self.elsewhere = Elsewhere(ledger, self.live, clock)
         #: How many works were to be opened so far.
         self.opened = 0
+        #: Asks of which the ledger has not said yet whether there is work for them already.
+        self.in_doubt = 0
         #: Slots held by threads whose work is over.
         self.overrunning = 0
         #: Works whose end, or whose rest, the ledger does not take at the moment.
@@ -66,11 +68,14 @@ class Works:
         live = LiveWork(new.work_id, ask.key, linger_s=plan.linger_s, lapsed=self._lapsed, observer=self._observer)
         # Registered before it is recorded: a copy that finds the record must find the live work too.
         self.live[new.work_id] = live
+        self.in_doubt += 1
         try:
             created, work = await self._ledger.open(ask, new)
         except BaseException:
             self._discard(live, ticket)
             raise
+        finally:
+            self.in_doubt -= 1
         if created:
             self.elsewhere.follow_reports()
             self._spawn(self._do(live, ticket, plan, is_queued=not at_once))

@@ -933,3 +933,46 @@ async def test_all_who_had_adopted_cut_work_get_the_answer_of_the_next() -> None
 
     assert [reply.outcome for reply in replies if reply] == [ANSWER] * 3
     assert effect.starts == 2
+
+
+class Doubtful(MemoryLedger):
+    """Takes its time to say whether an ask is new."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = asyncio.Event()
+        self.says = asyncio.Event()
+        self.says.set()
+
+    async def open(self, ask: Ask, new: Work) -> tuple[bool, Work]:
+        """Say so when it is let."""
+        self.asked.set()
+        await self.says.wait()
+        return await super().open(ask, new)
+
+    async def join(self, ask: Ask) -> Work | None:
+        """In line behind the others."""
+        await self.says.wait()
+        return await super().join(ask)
+
+
+async def test_copies_about_which_the_ledger_is_still_asked_shut_nobody_out() -> None:
+    """They hold a place until it has said that they are copies; new work waits for that, and is not refused."""
+    ledger, replies = Doubtful(), list[Reply | None]()
+    executions = make_executions(ledger=ledger, slots=1, queue=0)
+    await executions.run(make_ask("exec-1"), make_plan(instantly))
+    ledger.asked.clear()
+    ledger.says.clear()
+
+    async def ask(key: str) -> None:
+        replies.append(await executions.run(make_ask(key), make_plan(instantly)))
+
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as group:
+            group.start_soon(ask, "exec-1")
+            await ledger.asked.wait()
+            group.start_soon(ask, "exec-2")
+            await anyio.wait_all_tasks_blocked()
+            ledger.says.set()
+
+    assert [reply.how for reply in replies if reply] == [How.REPLAYED, How.OPENED]

@@ -14,10 +14,18 @@ from pathlib import Path
 from executor_sdk.sqlite.owners import Owner
 
 
+def forked() -> int:
+    """The process id of a child that has begun to run, or 0 in the child."""
+    began, begin = os.pipe()
+    child = os.fork()
+    os.write(begin, b".") if child == 0 else os.read(began, 1)
+    return child
+
+
 def main(folder: Path, *, fork: bool) -> None:
     """Own, tell, and wait."""
     owner = Owner(folder)
-    child = os.fork() if fork else -1
+    child = forked() if fork else -1
     if child != 0:
         print(owner.id, child, flush=True)  # noqa: T201 - a program speaks to its test
     while True:
