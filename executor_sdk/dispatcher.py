@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from hashlib import blake2b
 from typing import Final, NamedTuple, TypeVar
@@ -125,9 +125,9 @@ class Dispatcher:
         except Exception as error:  # noqa: BLE001 - every failure is answered
             return await _refusing(error)
 
-    async def answered(self, reply: Reply) -> None:
-        """The transport sent this reply whole, to a caller that was still there."""
-        await self._executions.answered(reply)
+    async def answered(self, keys: Sequence[Key]) -> None:
+        """The transport sent the replies to these asks whole, each to a caller that was still there."""
+        await self._executions.answered(keys)
 
     async def cancel(self, key: Key, reason: str) -> Work | None:
         """Withdraw one ask; None if it is unknown."""

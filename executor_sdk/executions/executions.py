@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from executor_sdk.errors import DrainingError, SaturatedError, TaskLostError
@@ -133,10 +133,9 @@ class Executions:
                 raise _lost(ended)
         return None
 
-    async def answered(self, reply: Reply) -> None:
-        """The whole answer went out and the caller was there."""
-        if reply.key is not None:
-            await self._ledger.answered(reply.key, self._clock())
+    async def answered(self, keys: Sequence[Key]) -> None:
+        """Whole answers to these asks went out, each to a caller who was there."""
+        await self._ledger.answered(keys)
 
     async def turn_down(self, key: Key) -> None:
         """A candidate of this ask was judged and not passed: a later attempt is new work."""

@@ -91,8 +91,8 @@ class Ledger(Protocol):
     async def rest(self, work_id: str) -> None:
         """Record that no thread of this ended work runs any more."""
 
-    async def answered(self, key: Key, now_ms: int) -> None:
-        """Record that the whole answer went out to this ask, and that its caller was there."""
+    async def answered(self, keys: Sequence[Key]) -> None:
+        """Record that the whole answer went out to each of these asks, and that its caller was there."""
 
     async def turn_down(self, key: Key) -> None:
         """Record that the candidate of this ask was judged and not passed."""

@@ -24,6 +24,12 @@ class _AskRow(Struct, gc=False):
     withdrawn: str | None = None
 
 
+class _WorkRow(Struct, gc=False):
+    work: Work
+    #: The asks that came to it. A tuple, of which the garbage collector takes its eyes; of a list it does not.
+    asks: tuple[Key, ...]
+
+
 class MemoryLedger:
     """A ledger of dicts. Every method runs without a pause, which is what makes it atomic; rows change in place."""
 
@@ -36,8 +42,8 @@ class MemoryLedger:
         self.now_ms = SteadyClock()
         self._alone = alone
         self._asks: dict[Key, _AskRow] = {}
-        #: All work in the order of its opening, each with the asks that came to it.
-        self._works: dict[str, tuple[Work, list[Key]]] = {}
+        #: All work in the order of its opening.
+        self._works: dict[str, _WorkRow] = {}
         #: The latest work of each step.
         self._steps: dict[bytes, Work] = {}
         #: Finished work whose answer nobody has heard, in the order of its end; and work whose answer was heard. No
@@ -60,7 +66,7 @@ class MemoryLedger:
         if (known := self._join(ask)) is not None:
             return False, known
         self._leave_old(ask.key)
-        self._works[new.work_id] = (new, [ask.key])
+        self._works[new.work_id] = _WorkRow(new, (ask.key,))
         self._asks[ask.key] = _AskRow(ask.digest, new, adopted=False)
         if new.step is not None:
             self._steps[new.step.key] = new
@@ -73,7 +79,7 @@ class MemoryLedger:
 
     async def start(self, work_id: str, now_ms: int) -> bool:
         """See the port."""
-        work = self._works[work_id][0]
+        work = self._works[work_id].work
         if work.state is not State.QUEUED or work.cancel_reason is not None:
             return False
         work.state, work.started_ms = State.RUNNING, now_ms
@@ -90,10 +96,12 @@ class MemoryLedger:
         busy: bool = False,
     ) -> Work | None:
         """See the port."""
-        found = self._works.get(work_id)
-        if found is None or found[0].ended:
-            return found and found[0]
-        work = found[0]
+        row = self._works.get(work_id)
+        if row is None:
+            return None
+        work = row.work
+        if work.ended:
+            return work
         work.state, work.outcome, work.ended_ms, work.busy = state, outcome and _compact(outcome), now_ms, busy
         work.cancel_reason = work.cancel_reason or reason
         self._finished_bytes += work.size_bytes
@@ -103,17 +111,18 @@ class MemoryLedger:
 
     async def rest(self, work_id: str) -> None:
         """See the port."""
-        if (found := self._works.get(work_id)) is not None and found[0].busy:
-            found[0].busy = False
-            self._rank(found[0])
+        if (row := self._works.get(work_id)) is not None and row.work.busy:
+            row.work.busy = False
+            self._rank(row.work)
 
-    async def answered(self, key: Key, now_ms: int) -> None:
+    async def answered(self, keys: Sequence[Key]) -> None:
         """See the port."""
-        if (row := self._asks.get(key)) is None or row.work.sent:
-            return
-        row.work.sent = True
-        if self._unheard.pop(row.work.work_id, None) is not None:
-            self._heard.append(row.work)
+        for key in keys:
+            if (row := self._asks.get(key)) is None or row.work.sent:
+                continue
+            row.work.sent = True
+            if self._unheard.pop(row.work.work_id, None) is not None:
+                self._heard.append(row.work)
 
     async def turn_down(self, key: Key) -> None:
         """See the port."""
@@ -128,7 +137,7 @@ class MemoryLedger:
         if work.ended:
             return work
         row.withdrawn = row.withdrawn or reason
-        if all(self._asks[other].withdrawn for other in self._works[work.work_id][1]):
+        if all(self._asks[other].withdrawn for other in self._works[work.work_id].asks):
             work.cancel_reason = work.cancel_reason or reason
         return work
 
@@ -145,9 +154,10 @@ class MemoryLedger:
     async def report(self, seen: Mapping[str, tuple[float, str]]) -> Sequence[Work]:
         """See the port."""
         for work_id, (progress, note) in seen.items():
-            if (found := self._works.get(work_id)) is not None and not found[0].ended:
-                found[0].progress, found[0].note = progress, note
-        return [work for work, _ in self._works.values() if work.cancel_reason is not None and not work.ended]
+            if (row := self._works.get(work_id)) is not None and not row.work.ended:
+                row.work.progress, row.work.note = progress, note
+        works = (row.work for row in self._works.values())
+        return [work for work in works if work.cancel_reason is not None and not work.ended]
 
     async def bury(self, now_ms: int) -> int:
         """See the port; there is no other process."""
@@ -155,7 +165,7 @@ class MemoryLedger:
 
     async def page(self, after: str, limit: int) -> Sequence[Work]:
         """See the port."""
-        works = iter(work for work, _ in self._works.values())
+        works = (row.work for row in self._works.values())
         if after in self._works:
             next(work for work in works if work.work_id == after)
         return list(islice(works, limit))
@@ -197,12 +207,12 @@ class MemoryLedger:
         if work is None:
             return None
         if work.adoptable_by(ask, overtaken=overtaken):
-            asks = self._works[work.work_id][1]
-            if len(asks) >= MAX_ASKS:
+            row = self._works[work.work_id]
+            if len(row.asks) >= MAX_ASKS:
                 raise TooManyAsksError
             self._leave_old(ask.key)
             self._asks[ask.key] = _AskRow(ask.digest, work, adopted=True)
-            asks.append(ask.key)
+            row.asks = (*row.asks, ask.key)
             return work
         if work.busy:
             raise StepBusyError(work)
@@ -210,7 +220,8 @@ class MemoryLedger:
 
     def _leave_old(self, key: Key) -> None:
         if (row := self._asks.get(key)) is not None:
-            self._works[row.work.work_id][1].remove(key)
+            left = self._works[row.work.work_id]
+            left.asks = tuple(other for other in left.asks if other != key)
 
     def _rank(self, work: Work) -> None:
         """Ended work whose threads have returned may be forgotten in its turn; before, it would hold up all others."""
@@ -230,7 +241,7 @@ class MemoryLedger:
         self._finished_bytes -= work.size_bytes
         if work.step is not None and self._steps.get(work.step.key) is work:
             del self._steps[work.step.key]
-        for key in self._works.pop(work.work_id)[1]:
+        for key in self._works.pop(work.work_id).asks:
             del self._asks[key]
 
 

@@ -115,9 +115,14 @@ class SqliteLedger:
         """See the port."""
         await self._writer.run(lambda sql: sql.run("rest_work", work_id=work_id))
 
-    async def answered(self, key: Key, now_ms: int) -> None:
+    async def answered(self, keys: Sequence[Key]) -> None:
         """See the port."""
-        await self._writer.run(lambda sql: sql.run("answer_ask", **_named(key)))
+
+        def write(sql: Connection) -> None:
+            for key in keys:
+                sql.run("answer_ask", **_named(key))
+
+        await self._writer.run(write)
 
     async def turn_down(self, key: Key) -> None:
         """See the port."""

@@ -206,7 +206,7 @@ class Works:
     def _spawn(self, work: Coroutine[None, None, None]) -> None:
         # Plain asyncio: the tasks belong to no request and to no scope, and the first request may start them. Not begun
         # eagerly: under load a loop that takes many requests in one turn answers a third more of them.
-        task = asyncio.create_task(work)
+        task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 

@@ -102,7 +102,7 @@ def compiled(text: bytes) -> CompiledSchema:
     """
     if len(text) > MAX_SCHEMA_BYTES:
         raise UnusableSchemaError(f"schema has more than {MAX_SCHEMA_BYTES} bytes")
-    if (found := _COMPILED.get(text)) is not None:
+    if (found := kept(text)) is not None:
         return found
     if (refused := _REFUSED.get(text)) is not None:
         raise UnusableSchemaError(refused)
@@ -116,9 +116,14 @@ def compiled(text: bytes) -> CompiledSchema:
     return made
 
 
-def is_compiled(text: bytes) -> bool:
-    """Whether `compiled` has its answer ready."""
-    return len(text) > MAX_SCHEMA_BYTES or text in _COMPILED or text in _REFUSED
+def kept(text: bytes) -> CompiledSchema | None:
+    """The schema that `text` is, if it is compiled already."""
+    return _COMPILED.get(text)
+
+
+def is_refused(text: bytes) -> bool:
+    """Whether it is known already that `compiled` refuses `text`."""
+    return len(text) > MAX_SCHEMA_BYTES or text in _REFUSED
 
 
 def _compile(text: bytes) -> CompiledSchema:

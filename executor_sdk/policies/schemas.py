@@ -9,7 +9,7 @@ from typing import Final
 
 import jsonschema_rs
 
-from executor_sdk.policies.compiled import CompiledSchema, compiled, is_compiled
+from executor_sdk.policies.compiled import CompiledSchema, compiled, is_refused, kept
 from executor_sdk.policies.schema_bounds import UnusableSchemaError as UnusableSchemaError
 from executor_sdk.protocol.plain import Json, depth
 from executor_sdk.protocol.requests import MAX_OUTPUT_BYTES
@@ -81,12 +81,14 @@ def is_costly(text: bytes, size_bytes: int) -> bool:
     if size_bytes > MAX_OUTPUT_BYTES:
         # Told by its length alone.
         return False
-    if not is_compiled(text) and (len(text) > _QUICK_SCHEMA_BYTES or b"attern" in text):
-        return True
-    try:
-        schema = compiled(text)
-    except UnusableSchemaError:
-        return False
+    schema = kept(text)
+    if schema is None:
+        if not is_refused(text) and (len(text) > _QUICK_SCHEMA_BYTES or b"attern" in text):
+            return True
+        try:
+            schema = compiled(text)
+        except UnusableSchemaError:
+            return False
     quick = _QUICK_UNITS if schema.first_error_is_cheap else _QUICK_UNITS_OF_ALTERNATIVES
     return schema.most_units * size_bytes > quick
 

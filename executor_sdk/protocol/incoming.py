@@ -24,14 +24,12 @@ DIGEST_BYTES: Final = 16
 _REMEMBERED: Final = 1_024
 _MAX_REMEMBERED_BYTES: Final = 4_096
 
-_ABSENT: Final = Raw(b"")
-_NULL: Final = b"null"
+_ABSENT: Final = Raw(b"null")
 _BACKSLASH: Final = ord("\\")
-_CONTAINERS: Final = (b"{", b"[")
 
 
 class _Contract(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """The parts of a task contract, each as its text; a part that is not there has none."""
+    """The parts of a task contract, each as its text; a part that is not there is `null`."""
 
     inputs: Raw = _ABSENT
     output_schema: Raw = _ABSENT
@@ -118,12 +116,12 @@ class ExecuteRequest:
     @property
     def output_schema_text(self) -> bytes:
         """The text of the contract's output schema; `null` where the contract has none."""
-        return bytes(self._view.task_contract.output_schema) or _NULL
+        return bytes(self._view.task_contract.output_schema)
 
     @property
     def evidence_policy_text(self) -> bytes:
         """The text of the contract's evidence policy; `null` where the contract has none."""
-        return bytes(self._view.task_contract.evidence_policy) or _NULL
+        return bytes(self._view.task_contract.evidence_policy)
 
     @property
     def contract(self) -> dict[str, Json]:
@@ -134,7 +132,7 @@ class ExecuteRequest:
     @property
     def seed_bundle(self) -> Json:
         """The whole seed bundle as plain JSON."""
-        return orjson.loads(bytes(self._view.seed_bundle) or _NULL)
+        return orjson.loads(bytes(self._view.seed_bundle))
 
     def step_digest(self, caller: str, stem: str, schema_digest: str) -> bytes:
         """What all attempts of one step have in common; `stem` is the task id without the attempt.
@@ -154,23 +152,21 @@ class ExecuteRequest:
         view, contract = self._view, self._view.task_contract
         own = [
             declared_bytes([view.task_id, view.execution_id, view.stage, view.attempt_id]),
-            _canonical(bytes(contract.task_id)),
-            _canonical(bytes(contract.expiry_ms)),
-            _canonical(bytes(view.seed_bundle)),
+            _canonical(b",".join((contract.task_id, contract.expiry_ms, view.seed_bundle))),
         ]
         if (inputs := bytes(contract.inputs)) != self.inputs_text and _loaded(inputs) != self.inputs:
-            own.append(_canonical(inputs))
+            own.append(sorted_bytes(_loaded(inputs)))
         if self._has_more:
-            own.append(_canonical(self._body))
+            own.append(sorted_bytes(_loaded(self._body)))
         shared = b",".join(
             (
-                bytes(contract.evidence_policy) or _NULL,
-                bytes(contract.budget) or _NULL,
-                bytes(contract.assignment) or _NULL,
-                bytes(contract.acceptance) or _NULL,
-                bytes(contract.protocol_version) or _NULL,
-                bytes(contract.task_type) or _NULL,
-                bytes(contract.task_mode) or _NULL,
+                contract.evidence_policy,
+                contract.budget,
+                contract.assignment,
+                contract.acceptance,
+                contract.protocol_version,
+                contract.task_type,
+                contract.task_mode,
             )
         )
         shared_digest = _remembered(shared) if len(shared) <= _MAX_REMEMBERED_BYTES else _shared_digest(shared)
@@ -243,15 +239,15 @@ def _decoded(decoder: msgspec.json.Decoder[T], body: bytes, max_depth: int) -> T
 
 
 def _loaded(text: bytes | Raw) -> Json:
-    """A part of a body whose depth was checked with the whole; None where there is none."""
-    return parse(bytes(text) or _NULL, max_depth=None)
+    """A part of a body whose depth was checked with the whole."""
+    return parse(bytes(text), max_depth=None)
 
 
-def _canonical(text: bytes) -> bytes:
-    """The one encoding of `text`; a scalar without escapes is its own."""
-    if text[:1] not in _CONTAINERS and text.find(_BACKSLASH) < 0:
-        return text or _NULL
-    return sorted_bytes(_loaded(text))
+def _canonical(texts: bytes) -> bytes:
+    """The one encoding of JSON texts with commas between; scalars without escapes are their own."""
+    if b"{" in texts or b"[" in texts or b"\\" in texts:
+        return sorted_bytes(_loaded(b"[%b]" % texts))[1:-1]
+    return texts
 
 
 def _digest(data: bytes) -> bytes:

@@ -154,7 +154,8 @@ async def test_a_step_key_is_the_same_for_every_attempt() -> None:
     house = House(make_executor())
     first = await house.dispatcher.execute(make_body("step"))
     assert first is not None
-    await house.dispatcher.answered(first)
+    assert first.key is not None
+    await house.dispatcher.answered([first.key])
 
     _, second = await house.execute(make_body("step", attempt=2))
 
@@ -311,7 +312,8 @@ async def test_verifying_is_single_flight_by_body() -> None:
     assert len(judged) == 1
     assert len({answer.outcome.body for answer in answers if answer}) == 1
     assert answers[0] is not None
-    await house.dispatcher.answered(answers[0])
+    assert answers[0].key is not None
+    await house.dispatcher.answered([answers[0].key])
     await copy()
     assert len(judged) == 2
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable
-from typing import Final, Protocol
+from collections.abc import Awaitable, Callable, Sequence
+from time import monotonic
+from typing import Final, Protocol, TypeAlias
 
 from starlette.types import Receive
 
 from executor_sdk.errors import ExecutorError
-from executor_sdk.executions.plan import Reply
+from executor_sdk.executions.record import Key
 
 #: A caller that is still connected after this time had it to read the answer. One that hung up before the answer was
 #: there is gone by then, however quick the answer was: its closed socket has refused the bytes.
@@ -22,6 +23,9 @@ LOOK_AGAIN_S: Final = 0.01
 
 #: Answers that wait for this moment; with one more, the oldest is looked at now.
 MAX_WAITING: Final = 8_192
+
+#: Told of the asks whose answers were heard.
+Heard: TypeAlias = Callable[[Sequence[Key]], Awaitable[None]]
 
 logger = logging.getLogger(__name__)
 
@@ -40,20 +44,20 @@ class Hearing:
     memory; the other mistake would cost the work.
     """
 
-    def __init__(self, heard: Callable[[Reply], Awaitable[None]]) -> None:
+    def __init__(self, heard: Heard) -> None:
         self._heard = heard
-        self._waiting: deque[tuple[float, Reply, ServedConnection]] = deque()
+        self._waiting: deque[tuple[float, Key, ServedConnection]] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self._telling: set[asyncio.Task[None]] = set()
 
-    def sent(self, reply: Reply, connection: ServedConnection) -> None:
-        """The whole answer was given to the network."""
-        loop = asyncio.get_running_loop()
-        self._waiting.append((loop.time() + HEARD_AFTER_S, reply, connection))
+    def sent(self, key: Key, connection: ServedConnection) -> None:
+        """The whole answer to the ask known by `key` was given to the network."""
+        now = monotonic()
+        self._waiting.append((now + HEARD_AFTER_S, key, connection))
         if len(self._waiting) > MAX_WAITING:
             self._tell([self._waiting.popleft()])
         if self._timer is None:
-            self._timer = loop.call_later(HEARD_AFTER_S, self._look)
+            self._timer = asyncio.get_running_loop().call_later(HEARD_AFTER_S, self._look)
 
     async def flush(self) -> None:
         """The server stops: what can be told is told now."""
@@ -66,29 +70,28 @@ class Hearing:
             await asyncio.wait(self._telling)
 
     def _look(self) -> None:
-        loop = asyncio.get_running_loop()
-        now = loop.time()
-        due: list[tuple[float, Reply, ServedConnection]] = []
+        now = monotonic()
+        due: list[tuple[float, Key, ServedConnection]] = []
         while self._waiting and self._waiting[0][0] <= now:
             due.append(self._waiting.popleft())
         self._tell(due)
         self._timer = None
         if self._waiting:
-            self._timer = loop.call_at(max(self._waiting[0][0], now + LOOK_AGAIN_S), self._look)
+            after_s = max(self._waiting[0][0] - now, LOOK_AGAIN_S)
+            self._timer = asyncio.get_running_loop().call_later(after_s, self._look)
 
-    def _tell(self, sent: list[tuple[float, Reply, ServedConnection]]) -> None:
-        heard = [reply for _, reply, connection in sent if not connection.is_closing()]
+    def _tell(self, sent: list[tuple[float, Key, ServedConnection]]) -> None:
+        heard = [key for _, key, connection in sent if not connection.is_closing()]
         if heard:
             task = asyncio.get_running_loop().create_task(self._tell_all(heard))
             self._telling.add(task)
             task.add_done_callback(self._telling.discard)
 
-    async def _tell_all(self, heard: list[Reply]) -> None:
-        for reply in heard:
-            try:
-                await self._heard(reply)
-            except ExecutorError as error:
-                logger.warning("an answer that was heard counts as one that was not: %s", error)
+    async def _tell_all(self, heard: list[Key]) -> None:
+        try:
+            await self._heard(heard)
+        except ExecutorError as error:
+            logger.warning("%d answers that were heard count as not heard: %s", len(heard), error)
 
 
 def connection_of(receive: Receive) -> ServedConnection | None:

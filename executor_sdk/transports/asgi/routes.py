@@ -17,7 +17,7 @@ from executor_sdk.executions.plan import How, Reply
 from executor_sdk.executions.presence import Presence
 from executor_sdk.executions.record import Outcome, Work
 from executor_sdk.transports.asgi.disconnects import WATCH_AFTER_S, Watch
-from executor_sdk.transports.asgi.hearing import Hearing, connection_of
+from executor_sdk.transports.asgi.hearing import Heard, Hearing, connection_of
 from executor_sdk.transports.asgi.limits import BodyReader, BodyStalledError
 from executor_sdk.transports.asgi.responses import plain_error, respond
 
@@ -46,8 +46,8 @@ class Dispatch(Protocol):
 class Call:
     """An endpoint that takes a body: `POST /execute` and `POST /verify`."""
 
-    def __init__(self, dispatch: Dispatch, reader: BodyReader, heard: Callable[[Reply], Awaitable[None]]) -> None:
-        """`dispatch` answers bodies, `reader` brings them whole, `heard` is told of replies that were heard."""
+    def __init__(self, dispatch: Dispatch, reader: BodyReader, heard: Heard) -> None:
+        """`dispatch` answers bodies, `reader` brings them whole, `heard` is told whose replies were heard."""
         self._dispatch = dispatch
         self._reader = reader
         self._heard = heard
@@ -86,10 +86,10 @@ class Call:
                 await respond(send, reply.outcome)
             elif (connection := connection_of(receive)) is not None:
                 await respond(send, reply.outcome, *_HOW[reply.how])
-                self._hearing.sent(reply, connection)
+                self._hearing.sent(reply.key, connection)
             elif not await watch.hung_up():
                 await respond(send, reply.outcome, *_HOW[reply.how])
-                await self._heard(reply)
+                await self._heard([reply.key])
         finally:
             watch.stop()
 

@@ -164,7 +164,7 @@ class LedgerContract:
         await ledger.open(make_ask("exec-1", step=attempt(1)), make_work(ledger, step=attempt(1)))
         await ledger.start("work-1", NOW)
         await ledger.end("work-1", State.ANSWERED, ANSWER, NOW)
-        await ledger.answered(key_of("exec-1"), NOW)
+        await ledger.answered([key_of("exec-1")])
 
         adopted = await ledger.join(make_ask("exec-2", body=b"other", step=attempt(2)))
         unwilling = await ledger.join(make_ask("exec-3", body=b"third", step=attempt(3), wants_new_work=True))
@@ -182,7 +182,7 @@ class LedgerContract:
         await ledger.end("work-1", State.FAILED, Outcome(422, b"{}"), NOW)
         assert await ledger.join(make_ask("exec-2", step=attempt(2))) is not None
 
-        await ledger.answered(key_of("exec-2"), NOW)
+        await ledger.answered([key_of("exec-2")])
 
         assert await ledger.join(make_ask("exec-3", step=attempt(3))) is None
 
@@ -251,7 +251,7 @@ class LedgerContract:
         await ledger.end("work-1", State.ANSWERED, ANSWER, NOW)
         assert await ledger.join(ask) is not None
 
-        await ledger.answered(ask.key, NOW)
+        await ledger.answered([ask.key])
 
         assert await ledger.join(ask) is None
         await ledger.open(ask, make_work(ledger, "work-2"))
@@ -332,8 +332,8 @@ class LedgerContract:
         """However much there is: what nobody heard stays longer than what was heard, and then nothing new fits."""
         keep = Keep(count=1, total_bytes=1, age_ms=1_000_000, least_ms=50, unheard_ms=500, full_bytes=4 * RECORD_BYTES)
         await _end_some(ledger, 4)
-        await ledger.answered(key_of("exec-0"), NOW)
-        await ledger.answered(key_of("exec-1"), NOW)
+        await ledger.answered([key_of("exec-0")])
+        await ledger.answered([key_of("exec-1")])
 
         assert not await ledger.make_room(keep, NOW + 40)
         assert len(await ledger.page("", 10)) == 4
@@ -360,7 +360,7 @@ class LedgerContract:
         await ledger.end("stuck", State.FAILED, Outcome(504, b"{}"), NOW - 1, busy=True)
         await _end_some(ledger, 4)
         for name in ("stuck", "exec-0", "exec-1"):
-            await ledger.answered(key_of(name), NOW + 5)
+            await ledger.answered([key_of(name)])
 
         assert await ledger.make_room(keep, NOW + 10)
 

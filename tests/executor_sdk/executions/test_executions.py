@@ -249,7 +249,8 @@ async def test_a_success_is_kept_until_somebody_says_no() -> None:
     for attempt in (1, 2, 3):
         reply = await executions.run(make_ask(f"exec-{attempt}", attempt=attempt), make_plan(effect.perform))
         assert reply is not None
-        await executions.answered(reply)
+        assert reply.key is not None
+        await executions.answered([reply.key])
     assert effect.starts == 1
 
     await executions.turn_down(("", "execute", "exec-2"))

@@ -15,7 +15,7 @@ import orjson
 import pytest
 
 from executor_sdk.policies import compiled as module
-from executor_sdk.policies.compiled import MAX_COMPILED_BYTES, CostCache, compiled, is_compiled
+from executor_sdk.policies.compiled import MAX_COMPILED_BYTES, CostCache, compiled, is_refused, kept
 from executor_sdk.policies.schema_bounds import UnusableSchemaError, compiled_bytes
 from executor_sdk.protocol.plain import Json
 from executor_sdk.protocol.requests import SCHEMA_ONLY_HASH, verify_request
@@ -104,14 +104,14 @@ def test_compiled_schemas_stay_within_their_bound() -> None:
     digests = [compiled(text).digest for text in texts]
 
     assert module._COMPILED.total_bytes <= MAX_COMPILED_BYTES
-    assert (is_compiled(texts[-1]), is_compiled(texts[0])) == (True, False)
+    assert (kept(texts[-1]) is None, kept(texts[0]) is None) == (False, True)
     assert compiled(texts[0]).digest == digests[0]
 
 
 def test_refused_schemas_are_remembered_within_their_own_bound() -> None:
     """They never drop what was compiled; what is too long is refused without being kept."""
-    kept = b'{"type": "object"}'
-    compiled(kept)
+    text = b'{"type": "object"}'
+    compiled(text)
     for n in range(200):
         with pytest.raises(UnusableSchemaError, match="objekt"):
             compiled(orjson.dumps({"type": "objekt", "description": f"{n}" + "x" * 60_000}))
@@ -119,7 +119,8 @@ def test_refused_schemas_are_remembered_within_their_own_bound() -> None:
         compiled(b'"' + b"x" * 4 * _MIB + b'"')
 
     assert module._REFUSED.total_bytes <= module.MAX_REFUSED_BYTES
-    assert is_compiled(kept)
+    assert kept(text) is not None
+    assert is_refused(b'"' + b"x" * 4 * _MIB + b'"')
 
 
 def test_a_schema_that_alone_costs_more_than_all_may_is_refused() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+from collections.abc import Sequence
 from typing import Any
 
 import anyio
@@ -12,8 +13,7 @@ import pytest
 
 from executor_sdk.errors import Refuse
 from executor_sdk.executions.ledger import LedgerError
-from executor_sdk.executions.plan import Reply
-from executor_sdk.executions.record import Key, Outcome
+from executor_sdk.executions.record import Key
 from executor_sdk.executor import Executor
 from executor_sdk.testing.server import serve
 from executor_sdk.transports.asgi import hearing
@@ -38,17 +38,17 @@ class Heard:
     """Collects what was heard."""
 
     def __init__(self) -> None:
-        self.replies: list[Reply] = []
+        self.keys: list[Key] = []
         self.happened = anyio.Event()
 
-    async def __call__(self, reply: Reply) -> None:
-        self.replies.append(reply)
+    async def __call__(self, keys: Sequence[Key]) -> None:
+        self.keys.extend(keys)
         self.happened.set()
 
 
-def make_reply(number: int = 1) -> Reply:
-    """A reply that can be told apart."""
-    return Reply(("", "execute", f"exec-{number}"), Outcome(200, b"{}"))
+def make_key(number: int = 1) -> Key:
+    """The key of an ask that can be told apart."""
+    return ("", "execute", f"exec-{number}")
 
 
 @pytest.mark.anyio
@@ -56,15 +56,15 @@ async def test_who_is_there_a_moment_later_has_heard() -> None:
     """Who has left by then has not."""
     heard, left = Heard(), Line()
     hearing_of = Hearing(heard)
-    hearing_of.sent(make_reply(1), left)
-    hearing_of.sent(make_reply(2), Line())
+    hearing_of.sent(make_key(1), left)
+    hearing_of.sent(make_key(2), Line())
     left.closed = True
-    assert heard.replies == []
+    assert heard.keys == []
 
     with anyio.fail_after(5):
         await heard.happened.wait()
 
-    assert heard.replies == [make_reply(2)]
+    assert heard.keys == [make_key(2)]
 
 
 @pytest.mark.anyio
@@ -73,11 +73,11 @@ async def test_a_stopping_server_tells_at_once() -> None:
     heard = Heard()
     hearing_of = Hearing(heard)
     for number in range(3):
-        hearing_of.sent(make_reply(number), Line(closed=number == 1))
+        hearing_of.sent(make_key(number), Line(closed=number == 1))
 
     await hearing_of.flush()
 
-    assert heard.replies == [make_reply(0), make_reply(2)]
+    assert heard.keys == [make_key(0), make_key(2)]
 
 
 @pytest.mark.anyio
@@ -88,33 +88,32 @@ async def test_those_that_wait_are_bounded(monkeypatch: pytest.MonkeyPatch) -> N
     heard = Heard()
     hearing_of = Hearing(heard)
     for number in range(3):
-        hearing_of.sent(make_reply(number), Line())
+        hearing_of.sent(make_key(number), Line())
 
     with anyio.fail_after(5):
         await heard.happened.wait()
 
-    assert heard.replies == [make_reply(0)]
+    assert heard.keys == [make_key(0)]
     await hearing_of.flush()
 
 
 @pytest.mark.anyio
-async def test_an_answer_that_cannot_be_told_of_holds_up_no_other(caplog: pytest.LogCaptureFixture) -> None:
-    """It counts as not heard, which the log says; the others are told of."""
-    told: list[str] = []
+async def test_answers_that_cannot_be_told_of_hold_up_no_others(caplog: pytest.LogCaptureFixture) -> None:
+    """They count as not heard, which the log says; those after them are told of."""
+    told: list[Key] = []
 
-    async def heard(reply: Reply) -> None:
-        assert reply.key is not None
-        if reply.key[2] == "exec-0":
+    async def heard(keys: Sequence[Key]) -> None:
+        if make_key(0) in keys:
             raise LedgerError("the disk is full")
-        told.append(reply.key[2])
+        told.extend(keys)
 
     hearing_of = Hearing(heard)
-    for number in range(3):
-        hearing_of.sent(make_reply(number), Line())
     with anyio.fail_after(5):
-        await hearing_of.flush()
+        for number in range(2):
+            hearing_of.sent(make_key(number), Line())
+            await hearing_of.flush()
 
-    assert told == ["exec-1", "exec-2"]
+    assert told == [make_key(1)]
     assert "the disk is full" in caplog.text
 
 
