@@ -79,7 +79,7 @@ def main() -> None:
     arguments.add_argument("--steps", type=int, default=600)
     arguments.add_argument("--concurrency", type=int, default=16)
     options = arguments.parse_args()
-    with served("executor") as (port, _), tempfile.TemporaryDirectory() as state:
+    with served("executor", by="executor") as (port, _), tempfile.TemporaryDirectory() as state:
         url = f"http://127.0.0.1:{port}"
         bare = anyio.run(
             lambda: bare_pairs_per_s(url, pairs=options.steps, concurrency=options.concurrency), backend_options=_LOOP

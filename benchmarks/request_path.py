@@ -5,8 +5,10 @@
 Every request is new work (its own execution id, its own candidate), 16 connections, server and client on a CPU each.
 The yardstick, the bare route, is measured before and after each round of the others; a round in which it jumps by more
 than a tenth is thrown away, and that is said. `/verify` is measured as most executors have it, by the policy alone, and
-with an author's verifier after the policy, which is work of its own that copies may join. The last line is JSON, with
-medians of the rounds: `execute_ratio`, `verify_ratio`, `verify_by_author_ratio`, `failed`, `rounds`, `thrown_away`.
+with an author's verifier after the policy, which is work of its own that copies may join. The executors are served by
+`executor serve`, the bare route by uvicorn, and for comparison the same executor by uvicorn, too. The last line is JSON,
+with medians of the rounds: `execute_ratio`, `verify_ratio`, `verify_by_author_ratio`, `execute_by_uvicorn_ratio`,
+`failed`, `rounds`, `thrown_away`.
 """
 
 from __future__ import annotations
@@ -110,7 +112,12 @@ def main() -> None:
     if (os.cpu_count() or 1) > 1:
         os.sched_setaffinity(0, {1})
     rounds = Rounds()
-    with served("bare") as (bare, _), served("executor") as (executor, _), served("strict") as (strict, _):
+    with (
+        served("bare") as (bare, _),
+        served("executor", by="executor") as (executor, _),
+        served("strict", by="executor") as (strict, _),
+        served("executor") as (plain, _),
+    ):
 
         def load(port: int, requests: Callable[[], Iterator[bytes]]) -> Callable[[], Round]:
             return lambda: drive(port, requests, seconds=options.seconds)
@@ -119,6 +126,7 @@ def main() -> None:
             "execute": load(executor, executions),
             "verify": load(executor, _verifications),
             "verify by author": load(strict, _verifications),
+            "execute by uvicorn": load(plain, executions),
         }
         while rounds.good < options.rounds and rounds.thrown_away < PATIENCE * options.rounds:
             rounds.measure(load(bare, executions), others)
@@ -126,13 +134,14 @@ def main() -> None:
         raise SystemExit("the machine was never still enough to measure anything")
     ratios = {name: statistics.median(many) for name, many in rounds.ratios.items()}
     for name, many in rounds.per_s.items():
-        print(f"{name:16} {statistics.median(many):8.0f} requests/s   {ratios.get(name, 1):.2f} of bare")
+        print(f"{name:18} {statistics.median(many):8.0f} requests/s   {ratios.get(name, 1):.2f} of bare")
     print(
         json.dumps(
             {
                 "execute_ratio": round(ratios["execute"], 3),
                 "verify_ratio": round(ratios["verify"], 3),
                 "verify_by_author_ratio": round(ratios["verify by author"], 3),
+                "execute_by_uvicorn_ratio": round(ratios["execute by uvicorn"], 3),
                 "failed": rounds.failed,
                 "rounds": rounds.good,
                 "thrown_away": rounds.thrown_away,

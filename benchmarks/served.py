@@ -69,12 +69,18 @@ async def agree(candidate: Candidate[Finding]) -> Verdict:
 
 
 @contextmanager
-def served(app: str, *, cpu: int = 0, module: str = "benchmarks.served") -> Iterator[tuple[int, int]]:
-    """Serve `MODULE:APP` by uvicorn in a process pinned to one CPU; yields its port and its process id."""
+def served(
+    app: str, *, cpu: int = 0, module: str = "benchmarks.served", by: str = "uvicorn"
+) -> Iterator[tuple[int, int]]:
+    """Serve `MODULE:APP` in a process pinned to one CPU; yields its port and its process id. `by` is "uvicorn", which
+    serves anything, or "executor": our own command for executors."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "uvicorn", f"{module}:{app}", "--port", str(port)]
-    process = subprocess.Popen([*command, "--log-level", "warning", "--no-access-log"])
+    commands = {
+        "uvicorn": ["uvicorn", f"{module}:{app}", f"--port={port}", "--log-level=warning", "--no-access-log"],
+        "executor": ["executor_sdk.cli", "serve", f"{module}:{app}", f"--listen=127.0.0.1:{port}"],
+    }
+    process = subprocess.Popen([sys.executable, "-m", *commands[by]], stdout=subprocess.DEVNULL)
     try:
         os.sched_setaffinity(process.pid, {cpu})
         _wait_for(port, process)

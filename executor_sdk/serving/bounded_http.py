@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, cast
 
 from uvicorn.config import Config
 from uvicorn.protocols.http.flow_control import FlowControl
@@ -59,6 +59,7 @@ class BoundedHttp(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Come in through the door."""
         super().connection_made(transport)
+        self.transport = cast("asyncio.Transport", _OnePiece(transport, self))
         self.flow = _Flow(self)
         self._door.enter(self, len(self.connections), self.loop)
 
@@ -204,6 +205,43 @@ class BoundedHttp(HttpToolsProtocol):
 
 class _BeyondError(Exception):
     """Stops the parser; the reason is kept beside it."""
+
+
+class _OnePiece:
+    """The transport of a connection, on which an answer's head waits for its body: both leave in one piece, which
+    costs half as much as two, here and on the network."""
+
+    def __init__(self, transport: asyncio.Transport, connection: BoundedHttp) -> None:
+        self._transport = transport
+        self._connection = connection
+        #: Whose head has passed or waits here.
+        self._begun: object = None
+        self._head = b""
+        self._write = transport.write
+        self.is_closing = transport.is_closing
+        self.abort = transport.abort
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def write(self, data: bytes) -> None:
+        """Send `data`, unless it is a head whose body is certain to follow."""
+        cycle = self._connection.cycle
+        if cycle is not self._begun and cycle.response_started:
+            self._begun = cycle
+            if cycle.expected_content_length and cycle.scope["method"] != "HEAD":
+                self._head = data
+                return
+        if self._head:
+            data, self._head = self._head + data, b""
+        self._write(data)
+
+    def close(self) -> None:
+        """Send what waits, and close."""
+        if self._head:
+            self._write(self._head)
+            self._head = b""
+        self._transport.close()
 
 
 class _Flow(FlowControl):

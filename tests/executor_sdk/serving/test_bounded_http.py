@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import subprocess
 import sys
@@ -9,8 +10,11 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+import pytest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from executor_sdk.serving import bounded_http
+from executor_sdk.serving.bounded_http import BoundedHttp
 from executor_sdk.serving.door import Bounds, Door
 from executor_sdk.testing.server import serve
 from tests.executor_sdk.serving.houses import ROOT, SOON_S, answered
@@ -87,6 +91,92 @@ def test_a_client_that_does_not_take_its_answer_is_dropped() -> None:
         connect().sendall(GET)
 
         assert ended.wait(SOON_S)
+
+
+def test_an_answer_leaves_in_one_piece(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Head and body are one write; an answer without a known length goes out as it comes."""
+    pieces: list[bytes] = []
+    unwatched = bounded_http._OnePiece.__init__
+
+    def watched(one: bounded_http._OnePiece, transport: asyncio.Transport, connection: BoundedHttp) -> None:
+        unwatched(one, transport, connection)
+        write = one._write
+
+        def note(data: bytes | bytearray | memoryview) -> None:
+            pieces.append(bytes(data))
+            write(data)
+
+        one._write = note
+
+    monkeypatch.setattr(bounded_http._OnePiece, "__init__", watched)
+
+    async def streamed(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] == "/whole":
+            await answer(send)
+            return
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"ok"})
+
+    with connected(streamed) as connect:
+        caller = connect()
+        for _ in range(2):
+            caller.sendall(GET.replace(b"/", b"/whole", 1))
+            assert answered(caller).body == b"ok"
+        assert [piece.endswith(b"\r\n\r\nok") for piece in pieces] == [True, True]
+        caller.sendall(GET)
+        assert answered(caller).headers["transfer-encoding"] == "chunked"
+        assert pieces[2].endswith(b"\r\n\r\n")
+
+
+@pytest.mark.parametrize(("method", "length", "body"), [(b"HEAD", 2, b"ok"), (b"GET", 0, b"")])
+def test_an_answer_without_a_body_waits_for_none(method: bytes, length: int, body: bytes) -> None:
+    """A HEAD tells the length of what it leaves out."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await answer(send, body)
+
+    with connected(app) as connect:
+        caller = connect()
+        for _ in range(2):
+            caller.sendall(GET.replace(b"GET", method))
+            head = b""
+            while not head.endswith(b"\r\n\r\n"):
+                head += caller.recv(1)
+            assert b"content-length: %d\r\n" % length in head
+
+
+def test_an_answer_that_breaks_off_is_seen_as_such() -> None:
+    """The client hears how much was to come, and that the connection ended before."""
+
+    async def breaks(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"5")]})
+
+    with connected(breaks) as connect:
+        caller = connect()
+        caller.sendall(GET)
+        came = b""
+        while part := caller.recv(100):
+            came += part
+
+    assert came.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert came.endswith(b"content-length: 5\r\n\r\n")
+
+
+def test_pipelined_answers_come_whole_and_in_order() -> None:
+    """Also where the next head is parsed before the body of the last answer is out."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        body = scope["path"].encode()
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % len(body))]})
+        await asyncio.sleep(0)
+        await send({"type": "http.response.body", "body": body[:2], "more_body": True})
+        await send({"type": "http.response.body", "body": body[2:]})
+
+    with connected(app) as connect:
+        caller = connect()
+        caller.sendall(b"".join(GET.replace(b"/", b"/%d" % n, 1) for n in range(8)))
+
+        assert [answered(caller).body for _ in range(8)] == [b"/%d" % n for n in range(8)]
 
 
 def test_garbage_behind_a_request_leaves_its_answer_whole() -> None:

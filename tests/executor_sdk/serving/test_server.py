@@ -79,6 +79,43 @@ def test_plain_uvicorn_takes_the_bounds_by_name() -> None:
             assert answered(caller).status == 431
 
 
+def test_what_a_server_has_loaded_is_not_looked_at_again() -> None:
+    """Collections of garbage come less often, and only where the process is the server's own."""
+    told = """if True:
+        import gc, threading
+        from executor_sdk.serving.addresses import LOOPBACK, listen
+        from executor_sdk.serving.server import Server, configuration
+        import tests.executor_sdk.serving.hungry as hungry
+
+        def serve(in_thread):
+            server = Server(configuration(hungry.app, lifespan="off"))
+            def stop():
+                server.settled.wait()
+                print(gc.get_threshold()[0], gc.get_freeze_count() > 10_000)
+                server.stop()
+            stopping = threading.Thread(target=stop)
+            stopping.start()
+            with listen(LOOPBACK, 0) as listening:
+                if in_thread:
+                    thread = threading.Thread(target=server.run, args=([listening],))
+                    thread.start()
+                    thread.join()
+                else:
+                    server.run([listening])
+            stopping.join()
+
+        print(gc.get_threshold()[0], False)
+        serve(True)
+        serve(False)
+        gc.set_threshold(0)
+        serve(False)
+    """
+    ended = subprocess.run([sys.executable, "-c", told], cwd=ROOT, capture_output=True, text=True, check=True)
+
+    before, in_thread, alone, never = ended.stdout.splitlines()
+    assert (in_thread, alone, never) == (before, "10000 True", "0 True")
+
+
 def _healthy_again(port: int) -> bool:
     """Whether a newcomer is answered, tried for as long as a loop may pause after a failed accept."""
     for _ in range(int(SOON_S)):
