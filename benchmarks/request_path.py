@@ -6,8 +6,8 @@ Every request is new work (its own execution id, its own candidate), 16 connecti
 The yardstick, the bare route, is measured before and after each round of the others; a round in which it jumps by more
 than a tenth is thrown away, and that is said. `/verify` is measured as most executors have it, by the policy alone, and
 with an author's verifier after the policy, which is work of its own that copies may join. The executors are served by
-`executor serve`, the bare route by uvicorn, and for comparison the same executor by uvicorn, too. The last line is JSON,
-with medians of the rounds: `execute_ratio`, `verify_ratio`, `verify_by_author_ratio`, `execute_by_uvicorn_ratio`,
+`executor serve`, the bare route by uvicorn, and for comparison another executor by uvicorn, too. The last line is
+JSON, with medians of the rounds: `execute_ratio`, `verify_ratio`, `verify_by_author_ratio`, `execute_by_uvicorn_ratio`,
 `failed`, `rounds`, `thrown_away`.
 """
 
@@ -116,7 +116,7 @@ def main() -> None:
         served("bare") as (bare, _),
         served("executor", by="executor") as (executor, _),
         served("strict", by="executor") as (strict, _),
-        served("executor") as (plain, _),
+        served("plain") as (plain, _),
     ):
 
         def load(port: int, requests: Callable[[], Iterator[bytes]]) -> Callable[[], Round]:

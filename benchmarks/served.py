@@ -36,6 +36,7 @@ bare = Starlette(routes=[Route("/execute", constant, methods=["POST"]), Route("/
 
 executor = Executor(provider_family="benchmark", model_id="typed-1")
 strict = Executor(provider_family="benchmark", model_id="strict-1")
+plain = Executor(provider_family="benchmark", model_id="plain-1")
 
 
 class Ask(BaseModel):
@@ -54,6 +55,7 @@ class Finding(BaseModel):
     check_summary: str
 
 
+@plain.execute("swarm")
 @strict.execute("swarm")
 @executor.execute("swarm")
 async def find(ask: Ask, task: Task) -> Finding:
