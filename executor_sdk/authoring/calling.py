@@ -6,9 +6,10 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
+
+from msgspec import Struct
 
 from executor_sdk.authoring.annotations import name_of
 from executor_sdk.authoring.deadline import Deadline
@@ -30,13 +31,12 @@ from executor_sdk.errors import (
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Surroundings:
+class Surroundings(Struct, frozen=True):
     """What one application lends to the functions of its author, for each call."""
 
     threads: Threads
     #: Dependencies that a test puts in place of others.
-    overrides: Mapping[Make, Dependency] = field(default_factory=dict)
+    overrides: Mapping[Make, Dependency] = {}
 
 
 async def call(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
+
+from msgspec import Struct
 
 from executor_sdk.authoring.annotations import name_of
 from executor_sdk.authoring.calling import Surroundings, call
@@ -18,8 +19,7 @@ from executor_sdk.protocol.plain import Json
 from executor_sdk.settings import Settings
 
 
-@dataclass(frozen=True, slots=True)
-class Produced:
+class Produced(Struct, frozen=True):
     """What a handler has produced: its output as plain JSON, and the evidence given on the way."""
 
     output: Json
@@ -27,8 +27,7 @@ class Produced:
     evidence_refs: list[dict[str, Json]]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Limits:
+class Limits(Struct, frozen=True, kw_only=True):
     """What the decorator said; None leaves it to the settings."""
 
     timeout_s: float | None = None
@@ -37,8 +36,7 @@ class Limits:
     linger_s: float | None = None
 
 
-@dataclass(frozen=True, eq=False)
-class Handler:
+class Handler(Struct, frozen=True, eq=False):
     """One function behind a task type and some profiles. Equal to itself only, so it can be a key."""
 
     function: Callable[..., Any]

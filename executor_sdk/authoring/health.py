@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Final
+
+from msgspec import Struct
 
 from executor_sdk.authoring.calling import Surroundings, call
 from executor_sdk.authoring.signature import Reader, Signature
@@ -19,8 +20,7 @@ TIMEOUT_S: Final = 5.0
 THREADS: Final = 1
 
 
-@dataclass(frozen=True)
-class HealthCheck:
+class HealthCheck(Struct, frozen=True):
     """One function that answers True, False, or a dict of details (healthy unless its `status` is not "ok")."""
 
     function: Callable[..., Any]

@@ -4,33 +4,31 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from enum import Enum, auto
 from functools import cached_property
 from typing import Annotated, Any, Final, TypeAlias, get_args, get_origin
+
+from msgspec import Struct
 
 from executor_sdk.authoring.annotations import annotated_part, name_of, resolved
 from executor_sdk.authoring.depends import Depends, Make
 from executor_sdk.errors import HandlerSignatureError
 
 
-@dataclass(frozen=True)
-class Inputs:
+class Inputs(Struct, frozen=True):
     """The value is the caller's inputs, read as `annotation`."""
 
     annotation: Any
 
 
-@dataclass(frozen=True)
-class Fact:
+class Fact(Struct, frozen=True):
     """The value is a fact of the call: the Task, or the Candidate; `annotation` may say more, as Candidate[T] does."""
 
     kind: type
     annotation: Any
 
 
-@dataclass(frozen=True)
-class Dependency:
+class Dependency(Struct, frozen=True):
     """The value is what `make` makes for the call."""
 
     make: Make
@@ -40,8 +38,7 @@ class Dependency:
 Source: TypeAlias = Inputs | Fact | Dependency
 
 
-@dataclass(frozen=True)
-class Parameter:
+class Parameter(Struct, frozen=True):
     """One parameter; `by_position` where it can be given by position only."""
 
     name: str
@@ -68,8 +65,7 @@ class Shape(Enum):
         return self is Shape.COROUTINE or self is Shape.ASYNC_GENERATOR
 
 
-@dataclass(frozen=True)
-class Signature:
+class Signature(Struct, frozen=True, dict=True):
     """The parameters of a function in their order, and what it is annotated to return (ANYTHING if it is not)."""
 
     parameters: tuple[Parameter, ...]

@@ -5,9 +5,10 @@ from __future__ import annotations
 import inspect
 import types
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, get_args
+
+from msgspec import Struct
 
 from executor_sdk.authoring.annotations import annotated_part, name_of
 from executor_sdk.authoring.calling import Surroundings, call
@@ -21,8 +22,7 @@ from executor_sdk.protocol.incoming import CandidateText
 from executor_sdk.protocol.reason_codes import FIRST_OWN_CODE, INCONCLUSIVE, ReasonCode
 
 
-@dataclass(frozen=True)
-class Verifier:
+class Verifier(Struct, frozen=True):
     """One function that judges candidates after the policy has passed them."""
 
     function: Callable[..., Any]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final, TypeGuard
+
+from msgspec import Struct, structs
 
 from executor_sdk.errors import UnknownPolicyError
 from executor_sdk.policies.compiled import compiled
@@ -30,8 +32,7 @@ _SENTENCES: Final[Mapping[int, str]] = MappingProxyType(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Evaluation:
+class Evaluation(Struct, frozen=True):
     """What a policy says about one output; `remarks` are sentences for people and never hashed."""
 
     passed: bool
@@ -76,7 +77,7 @@ class Policy:
         value, remarks = _looked_at(schema, output)
         evaluation = self.apply(not remarks, value, _mapping(params))
         told = [*remarks, *(_SENTENCES[code] for code in evaluation.reason_codes if code in _SENTENCES)]
-        return replace(evaluation, remarks=tuple(told)) if told else evaluation
+        return structs.replace(evaluation, remarks=tuple(told)) if told else evaluation
 
 
 def evaluate(policy_id: str, *, schema: Json, output: Json, params: Json) -> Evaluation:

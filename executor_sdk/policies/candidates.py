@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final, NamedTuple, Self
 
 import orjson
+from msgspec import Struct
 
 from executor_sdk.policies.compiled import compiled
 from executor_sdk.policies.schemas import UnusableSchemaError, check_usable, misfits
@@ -36,8 +36,7 @@ _REF_TEXTS: Final = ("uri", "digest", "mime", "producer")
 _REF_NUMBERS: Final = ("size_bytes", "created_at")
 
 
-@dataclass(frozen=True, slots=True)
-class Breach:
+class Breach(Struct, frozen=True):
     """A rule that an answer breaks: the kernel's sentence for it, where, and what to do about it."""
 
     rule: str

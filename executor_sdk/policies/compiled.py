@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass
 from hashlib import blake2b
 from threading import Lock
 from typing import Final, Generic, TypeVar
 
 import jsonschema_rs
+from msgspec import Struct
 
 from executor_sdk.policies.schema_bounds import UnusableSchemaError, compiled_bytes, units_by_depth
 from executor_sdk.protocol.canonical import sorted_bytes
@@ -74,8 +74,7 @@ class CostCache(Generic[V]):
         return text in self._values
 
 
-@dataclass(frozen=True, slots=True)
-class CompiledSchema:
+class CompiledSchema(Struct, frozen=True):
     """A schema, its validator, and what is known of both before an output is there."""
 
     schema: Json

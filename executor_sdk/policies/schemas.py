@@ -3,11 +3,11 @@ into a hang."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
 import jsonschema_rs
+from msgspec import Struct
 
 from executor_sdk.policies.compiled import CompiledSchema, compiled, is_refused, kept
 from executor_sdk.policies.schema_bounds import UnusableSchemaError as UnusableSchemaError
@@ -43,8 +43,7 @@ _KINDS: Final[dict[str, tuple[type, ...]]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class SchemaError:
+class SchemaError(Struct, frozen=True):
     """One place where a value does not fit: `path` such as `$.drivers[2].share`, and what is wrong there."""
 
     path: str

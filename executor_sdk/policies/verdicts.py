@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 import orjson
+from msgspec import Struct
 
 from executor_sdk.errors import UnknownPolicyError
 from executor_sdk.policies.builtin import Evaluation, Policy, bind, evaluate
@@ -28,8 +28,7 @@ _PROTOCOL_CODES: Final = frozenset(int(code) for code in ReasonCode)
 _FREE_CODES: Final = frozenset({int(ReasonCode.UNKNOWN), int(ReasonCode.CUSTOM_ERROR)})
 
 
-@dataclass(frozen=True, slots=True)
-class Judgement:
+class Judgement(Struct, frozen=True):
     """A verdict before it is bound to its candidate and hashed; `message` is for people."""
 
     status: VerificationStatus
