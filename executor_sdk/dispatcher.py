@@ -88,7 +88,7 @@ class Dispatcher:
         self._prepared: dict[Handler, _Prepared] = {}
         self._verify_lane = Lane("verify")
         self._verify_alarms = Alarms(settings.verify_timeout_s)
-        self._judging = Judging()
+        self._judging = Judging(max_waiting=settings.max_judging, max_bytes=settings.max_judging_bytes)
 
     async def start(self) -> None:
         """Open what must be open before the first request.
@@ -157,7 +157,7 @@ class Dispatcher:
         self, body: bytes, caller: str, presence: Presence[Work] | None, wants_new_work: bool
     ) -> Reply | None:
         try:
-            asked = await self._judging.beside(partial(self._asked_in, body, caller, wants_new_work))
+            asked = await self._judging.beside(partial(self._asked_in, body, caller, wants_new_work), len(body))
         except Exception as error:  # noqa: BLE001 - every failure is answered
             return await _refusing(error)
         run = self._run(*asked, presence)
@@ -230,7 +230,7 @@ class Dispatcher:
             }
             body = _encoded(answer)
             if body is not None and is_costly(rules.schema, len(body)):
-                found = await self._judging.beside(partial(rules.breaches, answer, encoded=body))
+                found = await self._judging.beside(partial(rules.breaches, answer, encoded=body), len(body))
             else:
                 found = rules.breaches(answer, encoded=body)
             if found or body is None:
@@ -245,13 +245,14 @@ class Dispatcher:
 
     async def _verify(self, body: bytes, caller: str, presence: Presence[Work] | None) -> Reply | None:
         if len(body) >= LARGE_BYTES:
-            request = await self._judging.beside(partial(_read, VerifyRequest, body, self._settings.max_depth))
+            read = partial(_read, VerifyRequest, body, self._settings.max_depth)
+            request = await self._judging.beside(read, len(body))
         else:
             request = _read(VerifyRequest, body, self._settings.max_depth)
         policy = bind(request.policy)
         schema, output = request.output_schema_text, request.output_text
         judge = partial(policy.judge, schema, output, request.policy.policy_params)
-        evaluation = await self._judging.run(judge, schema, len(output))
+        evaluation = await self._judging.run(judge, schema, len(output), len(body))
         proposed: Key = (caller, "execute", request.candidate.execution_id)
         verifier = self._registry.verifier
         if verifier is None or not evaluation.passed:

@@ -48,6 +48,10 @@ class Settings:
     body_timeout_s: float = 10.0
     #: Bytes of all bodies that have come in part; one more part is answered 503. One body always fits.
     max_unfinished_bytes: int = 64 * _MIB
+    #: Requests that wait to be read or checked beside the event loop, because they are large or their schemas costly,
+    #: and bytes that they hold; one more is answered 503. One alone always fits.
+    max_judging: int = 64
+    max_judging_bytes: int = 32 * _MIB
 
     #: File of the execution ledger; None keeps it in memory, where a restart forgets it.
     ledger: Path | None = None

@@ -15,6 +15,8 @@ from executor_sdk.asking.loading import AppError, load_app
 from executor_sdk.cli.command import CommandError, Exit
 from executor_sdk.client.base_url import UnusableUrlError, split
 from executor_sdk.errors import DefinitionError
+from executor_sdk.executions.ledger import Ledger
+from executor_sdk.executions.memory import MemoryLedger
 from executor_sdk.executor import Executor
 from executor_sdk.settings import PREFIX, Settings
 from executor_sdk.testing.server import NotStartedError, serve
@@ -37,7 +39,8 @@ def reached(address: str) -> Iterator[str]:
             raise CommandError(Exit.USAGE, "the base URL must end before its query")
         yield address
         return
-    app, _ = prepared(address)
+    # Nobody but this command calls it, so it may have a ledger beside one that is served.
+    app, _ = prepared(address, ledger=MemoryLedger())
     try:
         with serve(app) as served:
             yield served.url
@@ -45,8 +48,9 @@ def reached(address: str) -> Iterator[str]:
         raise CommandError(Exit.USAGE, f"{address}: {error}") from None
 
 
-def prepared(name: str) -> tuple[ASGIApp, Settings]:
-    """The application `module:attribute` and its options; an executor gets those that the environment names.
+def prepared(name: str, *, ledger: Ledger | None = None) -> tuple[ASGIApp, Settings]:
+    """The application `module:attribute` and its options; an executor gets those that the environment names, and
+    `ledger` if they name none.
 
     Raises:
         CommandError: it cannot be loaded, or an option is none that could be.
@@ -54,7 +58,9 @@ def prepared(name: str) -> tuple[ASGIApp, Settings]:
     try:
         app = load_app(name)
         settings = over(app.settings if isinstance(app, Executor) else Settings(), os.environ)
-        return (app.application(settings) if isinstance(app, Executor) else app), settings
+        if isinstance(app, Executor):
+            return app.application(settings, ledger=None if settings.ledger else ledger), settings
+        return app, settings
     except AppError as error:
         raise CommandError(Exit.USAGE, str(error)) from None
     except DefinitionError as error:

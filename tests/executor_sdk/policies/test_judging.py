@@ -33,6 +33,11 @@ def _check() -> Evaluation:
     return _POLICY.judge(_COSTLY, _OUTPUT, {})
 
 
+def make_judging(*, max_waiting: int = 64, max_bytes: int = 2**25) -> Judging:
+    """With the bounds that are the default."""
+    return Judging(max_waiting=max_waiting, max_bytes=max_bytes)
+
+
 class Ticks:
     """A loop's own clock: the longest time that it could not come to its turn."""
 
@@ -57,10 +62,10 @@ async def test_a_crowd_of_costly_checks_stalls_the_loop_for_no_more_than_a_few_o
         _check()
     on_the_loop_s = time.perf_counter() - start
 
-    judging, ticks, judged = Judging(), Ticks(), list[Evaluation]()
+    judging, ticks, judged = make_judging(), Ticks(), list[Evaluation]()
 
     async def ask() -> None:
-        judged.append(await judging.run(_check, _COSTLY, len(_OUTPUT)))
+        judged.append(await judging.run(_check, _COSTLY, len(_OUTPUT), 0))
 
     async with anyio.create_task_group() as ticking:
         ticking.start_soon(ticks.run)
@@ -79,7 +84,7 @@ async def test_a_large_output_costs_less_than_reading_it_would() -> None:
     start = time.perf_counter()
     parse(output)
     parsed = time.perf_counter()
-    judged = await Judging().run(partial(_POLICY.judge, _PLAIN, output, {}), _PLAIN, len(output))
+    judged = await make_judging().run(partial(_POLICY.judge, _PLAIN, output, {}), _PLAIN, len(output), 0)
     told = time.perf_counter()
 
     assert (judged.passed, judged.remarks) == (
@@ -92,10 +97,10 @@ async def test_a_large_output_costs_less_than_reading_it_would() -> None:
 async def test_what_is_cheap_is_checked_where_it_stands() -> None:
     """A turn of the loop and a change of threads would cost more than the check."""
     here = threading.get_ident()
-    judging = Judging()
+    judging = make_judging()
 
-    assert await judging.run(threading.get_ident, _PLAIN, 200) == here
-    assert await judging.run(threading.get_ident, _COSTLY, len(_OUTPUT)) != here
+    assert await judging.run(threading.get_ident, _PLAIN, 200, 0) == here
+    assert await judging.run(threading.get_ident, _COSTLY, len(_OUTPUT), 0) != here
 
 
 @pytest.mark.parametrize(
@@ -122,10 +127,10 @@ def test_what_is_costly_is_told_before_it_is_done(schema: bytes, size_bytes: int
 
 async def test_a_full_wait_is_told_as_saturated() -> None:
     """503: another time there is room."""
-    judging, go_on, answers = Judging(max_waiting=2), threading.Event(), list[bool]()
+    judging, go_on, answers = make_judging(max_waiting=2), threading.Event(), list[bool]()
 
     async def ask() -> None:
-        answers.append(await judging.run(lambda: go_on.wait(30), _COSTLY, len(_OUTPUT)))
+        answers.append(await judging.run(lambda: go_on.wait(30), _COSTLY, len(_OUTPUT), 0))
 
     async with anyio.create_task_group() as asking:
         for _ in range(3):
@@ -133,7 +138,25 @@ async def test_a_full_wait_is_told_as_saturated() -> None:
         await anyio.wait_all_tasks_blocked()
         waiting = judging.waiting
         with pytest.raises(SaturatedError) as refused:
-            await judging.run(_check, _COSTLY, len(_OUTPUT))
+            await judging.run(_check, _COSTLY, len(_OUTPUT), 0)
         go_on.set()
 
     assert (waiting, refused.value.status_code, answers) == (2, 503, [True] * 3)
+
+
+async def test_what_waits_for_the_thread_holds_no_more_bytes_than_it_may() -> None:
+    """One alone always fits; with those before it gone there is room again."""
+    judging, go_on = make_judging(max_bytes=100), threading.Event()
+
+    async def ask(size_bytes: int) -> None:
+        await judging.beside(lambda: go_on.wait(30), size_bytes)
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(ask, 60)
+        group.start_soon(ask, 40)
+        await anyio.wait_all_tasks_blocked()
+        with pytest.raises(SaturatedError, match="holds 100 bytes"):
+            await ask(1)
+        go_on.set()
+
+    await ask(1_000)
