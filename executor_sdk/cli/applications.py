@@ -58,13 +58,14 @@ def prepared(name: str, *, ledger: Ledger | None = None) -> tuple[ASGIApp, Setti
     try:
         app = load_app(name)
         settings = over(app.settings if isinstance(app, Executor) else Settings(), os.environ)
-        if isinstance(app, Executor):
-            return app.application(settings, ledger=None if settings.ledger else ledger), settings
-        return app, settings
+        served = (
+            app.application(settings, ledger=None if settings.ledger else ledger) if isinstance(app, Executor) else app
+        )
     except AppError as error:
         raise CommandError(Exit.USAGE, str(error)) from None
     except DefinitionError as error:
         raise CommandError(Exit.USAGE, f"{name}: {error}") from None
+    return served, settings
 
 
 def application() -> ASGIApp:
