@@ -19,7 +19,7 @@ attempt, so `retryable` is derived from `status_code` and set by nobody.
     │   └── TryLater              503   an author raises it: "ask me again"
     ├── FetchError               502  task.fetch / candidate.fetch could not bring the bytes
     │   └── UnfetchableError     422  and never can: that is no URI which anything could be fetched from
-    └── ClientError                   raised by client/ on the caller's side
+    └── ClientError                   raised by client/ on the caller's side; out of a handler as `passed_on` says
         ├── ExecutorUnreachableError    no answer
         └── ExecutorRefusedError        an answer with an error status; keeps it
 
@@ -233,6 +233,11 @@ class ClientError(ExecutorError):
 
     code = "CLIENT_ERROR"
 
+    def passed_on(self) -> RequestError | TaskError:
+        """What a handler answers that asked another executor and did not catch this error: the caller may try again
+        where another try may help. The address of the other executor is not told."""
+        return TryLater("another executor, which was asked for this, gave no answer")
+
 
 class ExecutorUnreachableError(ClientError):
     """No answer came. `timed_out` tells a slow executor from an absent one."""
@@ -247,21 +252,46 @@ class ExecutorUnreachableError(ClientError):
 class ExecutorRefusedError(ClientError):
     """The executor answered with an error status, or with a body that breaks the contract (`status` is then 200).
 
-    `status` and `reason_phrase` as answered, `answer` the first 512 characters of the body.
+    `status` and `reason_phrase` as answered, `answer` the first 512 characters of the body; `sentence` what went wrong
+    without the address, `peer_code` the code of the error body, if it has one, `after_s` the seconds of `Retry-After`.
     """
 
     code = "EXECUTOR_REFUSED"
 
-    def __init__(self, message: str, *, status: int, reason_phrase: str, answer: str) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int,
+        reason_phrase: str,
+        answer: str,
+        sentence: str | None = None,
+        peer_code: str | None = None,
+        after_s: float | None = None,
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.reason_phrase = reason_phrase
         self.answer = answer
+        self.sentence = sentence or message
+        self.peer_code = peer_code
+        self.after_s = after_s
 
     @property
     def retryable(self) -> bool:
         """Taken from the answer: a 4xx is final."""
         return not 400 <= self.status < 500
+
+    def passed_on(self) -> RequestError | TaskError:
+        """What the other executor said, as our own: final where it was final, and spoke of the task."""
+        sentence = f"another executor, which was asked for this, answered {self.sentence}"
+        if self.retryable or self.status in _MOMENTARY:
+            return TryLater(sentence, after_s=self.after_s)
+        return Refuse(self.peer_code or "REFUSED_BY_ANOTHER", sentence)
+
+
+#: Request Timeout, Too Early, Too Many Requests: for a kernel as final as every 4xx, but they speak of the moment.
+_MOMENTARY = frozenset({408, 425, 429})
 
 
 class TaskCancelled(BaseException):  # not an Exception, so that `except Exception` cannot swallow it

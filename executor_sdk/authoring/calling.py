@@ -19,6 +19,7 @@ from executor_sdk.authoring.signature import Dependency, Signature
 from executor_sdk.authoring.threads import Threads
 from executor_sdk.cancelling import Alarms
 from executor_sdk.errors import (
+    ClientError,
     ExecutorError,
     FetchError,
     HandlerCrashedError,
@@ -118,6 +119,8 @@ def _meant(error: BaseException) -> BaseException | None:
         return _meant(leaves[0]) if len(leaves) == 1 else None
     if isinstance(error, HandlerCrashedError | TaskTimeoutError):
         return None
+    if isinstance(error, ClientError):
+        return error.passed_on()
     return error if isinstance(error, RequestError | TaskError | FetchError | TaskCancelled) else None
 
 

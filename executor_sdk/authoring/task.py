@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
 
 import anyio.from_thread
 
@@ -14,6 +14,13 @@ from executor_sdk.errors import TaskCancelled
 from executor_sdk.protocol.incoming import ExecuteRequest, attempt_of
 from executor_sdk.protocol.plain import Json
 from executor_sdk.protocol.wire import EvidenceRef
+
+if TYPE_CHECKING:
+    # Whoever has a client has loaded this already.
+    from executor_sdk.client.asks import Answered
+    from executor_sdk.client.executor_client import ExecutorClient
+
+T = TypeVar("T")
 
 #: Keys that a kernel adds to the inputs of a run step; they reach a model only where it declares them.
 KERNEL_KEYS: Final = frozenset(
@@ -153,6 +160,53 @@ class Task:
             return await self._ports.fetcher.fetch(uri, max_bytes=max_bytes)
 
         return anyio.from_thread.run(ask)
+
+    @overload
+    async def forward(
+        self,
+        client: ExecutorClient,
+        *,
+        inputs: Json = ...,
+        task_type: str | None = ...,
+        profile: str | None = ...,
+        as_: type[T],
+        new_work: bool = ...,
+    ) -> Answered[T]: ...
+
+    @overload
+    async def forward(
+        self,
+        client: ExecutorClient,
+        *,
+        inputs: Json = ...,
+        task_type: str | None = ...,
+        profile: str | None = ...,
+        as_: None = ...,
+        new_work: bool = ...,
+    ) -> Answered[Any]: ...
+
+    async def forward(
+        self,
+        client: ExecutorClient,
+        *,
+        inputs: Json = ...,
+        task_type: str | None = None,
+        profile: str | None = None,
+        as_: type[Any] | None = None,
+        new_work: bool = False,
+    ) -> Answered[Any]:
+        """Have another executor do this task, or with other inputs a part of it; contract and seeds go along.
+
+        Its ids derive from this task's: copies and attempts of this task are one work there. Errors and the other
+        arguments are those of `ExecutorClient.ask`.
+        """
+        body = self.request.plain
+        changed = {
+            "inputs": body["inputs"] if inputs is ... else inputs,
+            "task_type": task_type or self.task_type,
+            "profile": profile or self.profile,
+        }
+        return await client.ask_with({**body, **changed}, as_=as_, within=self, new_work=new_work)
 
     def evidence(self, text: str, mime: str = "text/plain") -> None:
         """Attach a short text to the answer; at most 65,536 bytes, of a type that the contract allows."""

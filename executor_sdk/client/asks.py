@@ -5,8 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
+from hashlib import blake2b
+from typing import Any, Generic, Protocol, TypeVar
 from uuid import uuid4
 
+from pydantic import TypeAdapter, ValidationError
+
+from executor_sdk.protocol.canonical import declared_bytes, sorted_bytes
 from executor_sdk.protocol.plain import Json
 from executor_sdk.protocol.requests import (
     EXPIRY_AFTER_MS,
@@ -16,6 +22,8 @@ from executor_sdk.protocol.requests import (
     verify_request,
 )
 
+T = TypeVar("T")
+
 
 @dataclass(frozen=True)
 class Asked:
@@ -23,6 +31,83 @@ class Asked:
 
     request: dict[str, Json]
     answer: dict[str, Json]
+
+    @property
+    def evidence_inline(self) -> list[dict[str, Json]]:
+        """The evidence in the answer itself, each with `mime` and `content`."""
+        return list(self.answer["evidence_inline"])
+
+    @property
+    def evidence_refs(self) -> list[dict[str, Json]]:
+        """References to evidence elsewhere."""
+        return list(self.answer["evidence_refs"])
+
+
+@dataclass(frozen=True)
+class Answered(Asked, Generic[T]):
+    """A task that was done, with the output as the type that was asked for; plain JSON where none was."""
+
+    output: T
+
+
+class Work(Protocol):
+    """The work on whose behalf another executor is asked; a handler's `Task` is one."""
+
+    @property
+    def step_key(self) -> str:
+        """The same for all attempts at the step."""
+
+    @property
+    def execution_id(self) -> str:
+        """The same for all copies of the attempt."""
+
+    @property
+    def attempt(self) -> int:
+        """Which attempt it is, from 1 on."""
+
+    @property
+    def contract(self) -> Mapping[str, Json]:
+        """The task contract of the attempt."""
+
+
+def on_behalf(body: Mapping[str, Json], work: Work) -> dict[str, Json]:
+    """`body` of `/execute` with ids that derive from the work's and from what is asked.
+
+    Asked again, by a copy or after a restart, the other executor sees the same ask; a later attempt of the work is a
+    later attempt there; and whatever else the work asks is another step.
+    """
+    inputs = body["inputs"]
+    agent_id = inputs.get("agent_id", "agent") if isinstance(inputs, dict) else "agent"
+    if isinstance(inputs, dict):
+        # Executors read from it which part of the task id counts attempts.
+        inputs = {**inputs, "agent_id": agent_id}
+    step = _digest([work.step_key, body["task_type"], body["profile"], inputs])
+    task_id = f"run-{step}-{agent_id}-{work.attempt}"
+    execution_id = f"exec-p-{_digest([work.execution_id, step])}"
+    ids = {"task_id": task_id, "task_type": body["task_type"], "inputs": inputs}
+    contract = {**body["task_contract"], **ids}
+    if "expiry_ms" in work.contract:
+        # Not the time of this call: the same ask has the same body.
+        contract["expiry_ms"] = work.contract["expiry_ms"]
+    return {**body, **ids, "execution_id": execution_id, "attempt_id": execution_id, "task_contract": contract}
+
+
+def output_as(kind: Any, answer: Mapping[str, Json]) -> Any:
+    """The output of an answer as `kind`; None takes it as it is.
+
+    Raises:
+        ValueError: it does not fit; the message names the place.
+    """
+    output = answer["candidate_output"]
+    if kind is None:
+        return output
+    try:
+        return _adapter(kind).validate_json(declared_bytes(output))
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        place = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in first["loc"])
+        name = getattr(kind, "__name__", kind)
+        raise ValueError(f"an output that is no {name}: ${place}: {first['msg']}") from None
 
 
 def execute_body(
@@ -90,6 +175,15 @@ def handlers_of(capabilities: Json, task_type: str) -> list[dict[str, Json]]:
 def now_ms() -> int:
     """The time, in epoch milliseconds."""
     return time.time_ns() // 1_000_000
+
+
+def _digest(parts: Json) -> str:
+    return blake2b(sorted_bytes(parts), digest_size=16).hexdigest()
+
+
+@lru_cache(maxsize=128)
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)
 
 
 def _first(document: Json, field: str) -> str | None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import socket
 import ssl
+import time
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
 from typing import Final, Self
 
 import orjson
@@ -50,11 +52,33 @@ class Answer:
     @property
     def sentence(self) -> str:
         """What the body says went wrong: code and message of our error body, or the excerpt as it is."""
+        code, message = self._told
+        return self.excerpt if code is None else f"{code}: {message}"
+
+    @property
+    def code(self) -> str | None:
+        """The code of our error body, if the body is one."""
+        return self._told[0]
+
+    @property
+    def after_s(self) -> float | None:
+        """Seconds of `Retry-After`, of which only whole seconds and HTTP dates exist; None where it says nothing."""
+        text = self.headers.get("retry-after", "").strip()
+        if text.isascii() and text.isdecimal() and len(text) < 10:
+            return float(text)
+        try:
+            return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
+        except (ValueError, TypeError):
+            return None
+
+    @property
+    def _told(self) -> tuple[str, str] | tuple[None, None]:
         try:
             error = orjson.loads(self.body)["error"]
-            return f"{error['code']}: {error['message']}"
+            code, message = error["code"], error["message"]
         except (ValueError, LookupError, TypeError):
-            return self.excerpt
+            return None, None
+        return (code, message) if isinstance(code, str) and isinstance(message, str) else (None, None)
 
 
 class NoAnswerError(Exception):

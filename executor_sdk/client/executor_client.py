@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final, Self
+from typing import Any, Final, Self, TypeVar, overload
 
 import anyio
 import httpx2
 
-from executor_sdk.client.asks import Asked, execute_body, offered
+from executor_sdk.client.asks import Answered, Work, execute_body, offered, on_behalf, output_as
 from executor_sdk.client.base_url import split
 from executor_sdk.client.exchange import Answer, NoAnswerError, OversizedAnswerError, Pool
 from executor_sdk.client.pool import Http, Httpx2Pool, pooled_http
 from executor_sdk.errors import ExecutorRefusedError, ExecutorUnreachableError
 from executor_sdk.protocol.canonical import declared_bytes
 from executor_sdk.protocol.plain import MAX_BODY_BYTES, Json, NotJsonError, parse
+from executor_sdk.protocol.requests import NEW_WORK_HEADER
 from executor_sdk.protocol.wire import Capabilities, ExecuteAnswer, VerifyAnswer, WireError, view
 
 #: What the kernel's own client does: 30 s a call, sent up to five times.
@@ -23,6 +24,8 @@ RESENDS: Final = 4
 
 #: The n-th resend waits n times this long.
 RESEND_WAIT_MS: Final = 50
+
+T = TypeVar("T")
 
 _GET_HEADERS: Final = {"accept": "application/json", "accept-encoding": "identity"}
 _POST_HEADERS: Final = {**_GET_HEADERS, "content-type": "application/json"}
@@ -60,25 +63,79 @@ class ExecutorClient:
         self._http: Pool | None = Httpx2Pool(http) if isinstance(http, httpx2.AsyncClient) else http
         self._owns_http = http is None
 
+    @overload
     async def ask(
         self,
         inputs: Json,
         *,
+        as_: type[T],
+        task_type: str | None = ...,
+        profile: str | None = ...,
+        contract: Mapping[str, Json] | None = ...,
+        within: Work | None = ...,
+        new_work: bool = ...,
+    ) -> Answered[T]: ...
+
+    @overload
+    async def ask(
+        self,
+        inputs: Json,
+        *,
+        as_: None = ...,
+        task_type: str | None = ...,
+        profile: str | None = ...,
+        contract: Mapping[str, Json] | None = ...,
+        within: Work | None = ...,
+        new_work: bool = ...,
+    ) -> Answered[Any]: ...
+
+    async def ask(
+        self,
+        inputs: Json,
+        *,
+        as_: type[Any] | None = None,
         task_type: str | None = None,
         profile: str | None = None,
         contract: Mapping[str, Json] | None = None,
-    ) -> Asked:
+        within: Work | None = None,
+        new_work: bool = False,
+    ) -> Answered[Any]:
         """Have one task done by its inputs, as a kernel would ask for it.
 
         Args:
             inputs: what the handler is given.
+            as_: the type of the output; without it the output is plain JSON.
             task_type: the first offered one unless named; likewise `profile`.
             contract: keys to put over the task contract that every run step gets.
+            within: the task of the handler that asks. The ids derive from its ids, so that its copies and attempts stay
+                one work there, too. Without it every call asks for new work.
+            new_work: whether to have nothing of what was done for earlier attempts.
+
+        A handler that does not catch the errors of this call answers what the other executor said: 422 where that was
+        final, else 503 with its `Retry-After`.
         """
         if task_type is None or profile is None:
             task_type, profile = offered(await self.describe(), task_type=task_type, profile=profile)
-        request = execute_body(inputs, task_type=task_type, profile=profile, contract=contract)
-        return Asked(request, await self.execute(request))
+        body = execute_body(inputs, task_type=task_type, profile=profile, contract=contract)
+        return await self.ask_with(body, as_=as_, within=within, new_work=new_work)
+
+    async def ask_with(
+        self,
+        body: Mapping[str, Json],
+        *,
+        as_: type[Any] | None = None,
+        within: Work | None = None,
+        new_work: bool = False,
+    ) -> Answered[Any]:
+        """As `ask`, with the whole body of `/execute`."""
+        request = dict(body) if within is None else on_behalf(body, within)
+        headers = {NEW_WORK_HEADER: "true"} if new_work else None
+        answer = await self.send("POST", "/execute", request, headers=headers)
+        document = self._read("/execute", answer, ExecuteAnswer)
+        try:
+            return Answered(request, document, output_as(as_, document))
+        except ValueError as error:
+            raise self._refused(str(error), answer) from None
 
     async def health(self) -> None:
         """Return if the executor answers 2xx; the body is not looked at."""
@@ -161,11 +218,14 @@ class ExecutorClient:
     def _accepted(self, path: str, answer: Answer) -> None:
         if not answer.is_success:
             status = f"{answer.status} {answer.reason_phrase}".strip()
-            raise self._refused(f"{path} answered {status}: {answer.sentence}", answer)
+            raise self._refused(f"{status}: {answer.sentence}", answer, f"{path} answered ")
 
-    def _refused(self, sentence: str, answer: Answer) -> ExecutorRefusedError:
+    def _refused(self, sentence: str, answer: Answer, before: str = "") -> ExecutorRefusedError:
         return ExecutorRefusedError(
-            f"{self.base_url}: {sentence}",
+            f"{self.base_url}: {before}{sentence}",
+            sentence=sentence,
+            peer_code=answer.code,
+            after_s=answer.after_s,
             status=answer.status,
             reason_phrase=answer.reason_phrase,
             answer=answer.excerpt,

@@ -124,6 +124,12 @@ class ExecuteRequest:
         return bytes(self._view.task_contract.evidence_policy)
 
     @property
+    def plain(self) -> dict[str, Json]:
+        """The whole body as plain JSON, with `profile` and `stage` where they were left out."""
+        body: dict[str, Json] = orjson.loads(self._body)
+        return {**body, "profile": self.profile, "stage": self.stage}
+
+    @property
     def contract(self) -> dict[str, Json]:
         """The whole task contract as plain JSON."""
         contract: dict[str, Json] = orjson.loads(self._body)["task_contract"]

@@ -22,6 +22,10 @@ INLINE_MIME_TYPES: Final = ("application/json", "text/plain", "text/markdown", "
 #: Hex SHA-256 of the specification of `vp.schema_only.v1`.
 SCHEMA_ONLY_HASH: Final = "a52d250d216f425973eb5a13c392d4dbc172357181b683e86caa4a5c64db94a7"
 
+#: A header of `POST /execute`. Its value `true` asks for new work, because what was done for earlier attempts at the
+#: step was turned down.
+NEW_WORK_HEADER: Final = "executor-new-work"
+
 #: How long after its creation a run step's task expires, in milliseconds.
 EXPIRY_AFTER_MS: Final = 120_000
 

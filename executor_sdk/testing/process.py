@@ -258,21 +258,23 @@ def error_in(answer: Answer) -> ExecutorError:
     if code == FetchError.code and isinstance(details, dict):
         return FetchError(ReasonCode(details["reason_code"]), message)
     if code == TryLater.code:
-        return TryLater(message, after_s=_seconds(answer.headers.get("retry-after")), details=details)
+        return TryLater(message, after_s=answer.after_s, details=details)
     for kind in _kinds(RequestError, TaskError):
         if kind.code == code and kind is not Refuse:
             return kind(message, details=details)
-    return Refuse(code, message, details=details)
+    return _of_author(answer.status, code, message, details)
+
+
+def _of_author(status: int, code: str, message: str, details: Json) -> ExecutorError:
+    """An error whose code is none of ours: a refusal only where the status is that of one."""
+    if status < 500:
+        return Refuse(code, message, details=details)
+    error = TaskError(message, details=details)
+    error.code = code
+    return error
 
 
 def _kinds(*roots: type[ExecutorError]) -> Iterator[type[ExecutorError]]:
     for root in roots:
         yield root
         yield from _kinds(*root.__subclasses__())
-
-
-def _seconds(text: Any) -> float | None:
-    try:
-        return float(text)
-    except (TypeError, ValueError):
-        return None

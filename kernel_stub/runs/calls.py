@@ -12,6 +12,7 @@ from executor_sdk.errors import ClientError, ExecutorRefusedError, ExecutorUnrea
 from executor_sdk.policies.verdicts import verdict_answer
 from executor_sdk.protocol.plain import Json
 from executor_sdk.protocol.reason_codes import ReasonCode
+from executor_sdk.protocol.requests import NEW_WORK_HEADER
 from executor_sdk.protocol.wire import Capabilities
 from kernel_stub.errors import StepFailedError
 
@@ -26,7 +27,7 @@ _KERNELS_PHRASES: Final[Mapping[int, str]] = {
 }
 
 #: Another executor turned the work of the step down, which its own executor cannot know.
-_NEW_WORK: Final = {"executor-new-work": "true"}
+_NEW_WORK: Final = {NEW_WORK_HEADER: "true"}
 
 
 @dataclass(frozen=True, slots=True)

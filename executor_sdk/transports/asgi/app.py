@@ -13,12 +13,12 @@ from executor_sdk.dispatcher import Dispatcher
 from executor_sdk.executions.plan import Reply
 from executor_sdk.executions.presence import Presence
 from executor_sdk.executions.record import Work
+from executor_sdk.protocol.requests import NEW_WORK_HEADER
 from executor_sdk.settings import Settings
 from executor_sdk.transports.asgi.limits import BodyReader
 from executor_sdk.transports.asgi.routes import Call, Headers, Report, not_found
 
-#: By this header of `POST /execute` a caller says `true` to new work, because another executor turned the last down.
-NEW_WORK: Final = b"executor-new-work"
+_NEW_WORK: Final = (NEW_WORK_HEADER.encode(), b"true")
 
 
 class Application:
@@ -78,7 +78,7 @@ class Application:
                 await self._stopped()
 
     def _execute(self, body: bytes, caller: str, presence: Presence[Work], headers: Headers) -> Awaitable[Reply | None]:
-        wants_new_work = (NEW_WORK, b"true") in headers
+        wants_new_work = _NEW_WORK in headers
         return self._dispatcher.execute(body, caller, presence, wants_new_work=wants_new_work)
 
     def _verify(self, body: bytes, caller: str, presence: Presence[Work], headers: Headers) -> Awaitable[Reply | None]:
