@@ -15,8 +15,10 @@ from typing import Any, Final
 
 import pytest
 
-from executor_sdk import Executor, Refuse, TryLater
+from executor_sdk import Executor, Refuse, TryLater, in_process
+from executor_sdk.artifacts.memory import MemoryArtifacts
 from executor_sdk.testing.server import serve
+from executor_sdk.testing.tasks import Files
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 README: Final = (ROOT / "README.md").read_text()
@@ -64,7 +66,7 @@ def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Any
 
 def test_every_block_is_known_here() -> None:
     """A new one needs its test."""
-    assert (len(PYTHON), len(CONSOLE)) == (3, 3)
+    assert (len(PYTHON), len(CONSOLE)) == (4, 3)
 
 
 def test_the_first_page_and_its_test_hold_as_printed(load: Callable[[str], Any]) -> None:
@@ -72,6 +74,22 @@ def test_the_first_page_and_its_test_hold_as_printed(load: Callable[[str], Any])
     page = load(PYTHON[0] + "URL = 'https://data.example.com/sales.csv'\n" + PYTHON[1])
 
     page.test_growth()
+
+
+def test_another_executor_is_asked_as_printed(load: Callable[[str], Any]) -> None:
+    """The executor above is asked by one that has it for a peer, as at the address on the page."""
+    url, files = (
+        "https://data.example.com/sales.csv",
+        {"https://data.example.com/sales.csv": b"region,amount\nnorth,5\n"},
+    )
+    peer = load(PYTHON[0]).executor
+    with serve(peer.application(fetcher=Files(files, MemoryArtifacts()))) as served:
+        page = load(PYTHON[0] + PYTHON[3].replace(EXECUTOR_URL, served.url))
+        with in_process(page.executor) as rt:
+            done = rt.execute({"data_url": url}, task_type="review")
+            rt.call(page.drivers_client.aclose)
+
+    assert (done.output.decision, done.output.confidence) == ("GROWTH", 0.5)
 
 
 @pytest.mark.parametrize("line", PYTHON[2].splitlines())

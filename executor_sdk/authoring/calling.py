@@ -134,7 +134,9 @@ def _leaves(group: BaseExceptionGroup[Any]) -> list[BaseException]:
 
 def _crash(function: Callable[..., Any], error: BaseException) -> ExecutorError:
     reference = uuid4().hex[:12]
-    logger.error("%s raised %s (reference %s)", name_of(function), type(error).__name__, reference, exc_info=error)
+    told = "%s raised %s (reference %s)"
+    named = (name_of(function), type(error).__name__, reference)
+    logger.error(told, *named, exc_info=error, extra={"reference": reference})
     # The type goes out, the text stays in the log: it may quote what the author would not send to strangers.
     sentence = f"{name_of(function)} raised {type(error).__name__}; the log has it under reference {reference}"
     return HandlerCrashedError(sentence, details={"exception": type(error).__name__, "reference": reference})

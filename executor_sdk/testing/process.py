@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Self, TypeVar
 
 import httpx2
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from executor_sdk.artifacts.memory import MemoryArtifacts
+from executor_sdk.authoring import calling
 from executor_sdk.authoring.depends import Make
 from executor_sdk.client.asks import Asked, execute_body, now_ms, verify_body
 from executor_sdk.client.exchange import Answer, Pool
@@ -118,9 +120,13 @@ def in_process(
         ledger=None if options.get("ledger") else MemoryLedger(),
     )
     http = pooled_http(httpx2.ASGITransport(app))
-    with start_blocking_portal() as portal, portal.wrap_async_context_manager(running(app)):
+    with (
+        _Crashes().listening() as crashes,
+        start_blocking_portal() as portal,
+        portal.wrap_async_context_manager(running(app)),
+    ):
         try:
-            yield InProcess(executor, portal, http, kept, cancels)
+            yield InProcess(executor, portal, http, artifacts=kept, cancels=cancels, crashes=crashes)
         finally:
             portal.call(http.aclose)
 
@@ -133,8 +139,10 @@ class InProcess:
         executor: Executor,
         portal: BlockingPortal,
         http: Pool,
+        *,
         artifacts: dict[str, bytes],
         cancels: dict[str, float],
+        crashes: _Crashes,
     ) -> None:
         #: Kept artifacts by digest. Put in what you like: it is believed, until somebody checks the digest.
         self.artifacts = artifacts
@@ -143,6 +151,7 @@ class InProcess:
         self._executor = executor
         self._portal = portal
         self._cancels = cancels
+        self._crashes = crashes
         self._created_ms = count(now_ms())
 
     def execute(
@@ -169,7 +178,8 @@ class InProcess:
             cancel_at: cancel when the handler's progress reaches this fraction.
 
         Raises:
-            ExecutorError: the refusal or failure as its author knows it (Refuse, InvalidInputsError, ...).
+            ExecutorError: the refusal or failure as its author knows it (Refuse, InvalidInputsError, ...); for a
+                crash HandlerCrashedError, whose `__cause__` is what the handler raised.
             TaskCancelled: `cancel_at` was reached.
         """
         kernels = {"prompt": prompt, "agent_id": agent_id, "_aggregation_signal": signal}
@@ -236,12 +246,41 @@ class InProcess:
         output = handler.output_shape.read(declared_bytes(answered.candidate_output))
         return Done(output, answered.evidence_inline, answered.evidence_refs, body, request)
 
-    @staticmethod
-    def _accepted(answer: Answer) -> dict[str, Json]:
+    def _accepted(self, answer: Answer) -> dict[str, Json]:
         if not answer.is_success:
-            raise error_in(answer)
+            error = error_in(answer)
+            raise error from self._crashes.cause_of(error)
         body: dict[str, Json] = parse(answer.body)
         return body
+
+
+class _Crashes(logging.Handler):
+    """What crashed handlers have raised, by the reference that the answer tells of it: from the log, in which alone it
+    stands."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._raised: dict[str, BaseException] = {}
+
+    @contextmanager
+    def listening(self) -> Iterator[Self]:
+        """Hear the log."""
+        logger = logging.getLogger(calling.__name__)
+        logger.addHandler(self)
+        try:
+            yield self
+        finally:
+            logger.removeHandler(self)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep what the record tells of."""
+        if record.exc_info and (error := record.exc_info[1]) is not None:
+            self._raised[record.__dict__["reference"]] = error
+
+    def cause_of(self, error: ExecutorError) -> BaseException | None:
+        """What the handler raised, if `error` is its crash."""
+        details = error.details if isinstance(error.details, dict) else {}
+        return self._raised.pop(details.get("reference", ""), None)
 
 
 def error_in(answer: Answer) -> ExecutorError:

@@ -21,7 +21,7 @@ from executor_sdk import (
     in_process,
 )
 from executor_sdk.client.exchange import Answer
-from executor_sdk.errors import TaskLostError
+from executor_sdk.errors import HandlerCrashedError, TaskError, TaskLostError
 from executor_sdk.testing.process import error_in
 from executor_sdk.testing.server import LifespanError, running
 
@@ -123,6 +123,22 @@ def test_answers_of_other_executors_are_told_apart() -> None:
     assert isinstance(told(b'{"error": "text"}'), ExecutorRefusedError)
     assert isinstance(told(b'{"error": {"code": "TASK_LOST", "message": "m"}}'), TaskLostError)
     assert isinstance(told(b'{"error": {"code": "TRY_LATER", "message": "m"}}'), TryLater)
+    unknown = told(b'{"error": {"code": "OUT_OF_PAPER", "message": "m"}}')
+    assert (isinstance(unknown, TaskError), getattr(unknown, "code", "")) == (True, "OUT_OF_PAPER")
+
+
+def test_a_crash_carries_what_was_raised(executor: Executor) -> None:
+    """A test shows the author's own line, not only that something went wrong."""
+
+    @executor.execute("crashes")
+    def crash(inputs: dict[str, Any]) -> dict[str, Any]:
+        raise LookupError(inputs["word"])
+
+    with in_process(executor) as rt:
+        for word in ("one", "two"):
+            with pytest.raises(HandlerCrashedError) as told:
+                rt.execute({"word": word}, task_type="crashes")
+            assert repr(told.value.__cause__) == f"LookupError('{word}')"
 
 
 @pytest.mark.anyio
