@@ -18,7 +18,7 @@ attempt, so `retryable` is derived from `status_code` and set by nobody.
     │   ├── TooManyAsksError      503   LedgerError          503   (beside the ledger)
     │   └── TryLater              503   an author raises it: "ask me again"
     ├── FetchError               502  task.fetch / candidate.fetch could not bring the bytes
-    │   └── UnfetchableError     422  and never can: that is no URI which anything could be fetched from
+    │   └── UnfetchableError     422  and never can: no URI, not allowed, not there, or too large
     └── ClientError                   raised by client/ on the caller's side; out of a handler as `passed_on` says
         ├── ExecutorUnreachableError    no answer
         └── ExecutorRefusedError        an answer with an error status; keeps it
@@ -29,10 +29,13 @@ attempt, so `retryable` is derived from `status_code` and set by nobody.
 from __future__ import annotations
 
 import math
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from executor_sdk.protocol.plain import Json
 from executor_sdk.protocol.reason_codes import ReasonCode
+
+#: Request Timeout, Too Early, Too Many Requests: for a kernel as final as every 4xx, but they speak of the moment.
+MOMENTARY: Final = frozenset({408, 425, 429})
 
 
 class ExecutorError(Exception):
@@ -216,16 +219,17 @@ class FetchError(ExecutorError):
 
 
 class UnfetchableError(FetchError):
-    """What was to be fetched is no URI, or of a scheme that nothing is fetched by; another attempt meets the same.
+    """What was to be fetched can never be: it is no URI, it may not be fetched, it is not there (404), or is too large.
 
-    In an execute handler it is answered 422, final for the kernel; in a verifier it is inconclusive, as any fetch.
+    Another attempt meets the same. In an execute handler it is answered 422, final for the kernel; in a verifier it is
+    inconclusive, as any fetch.
     """
 
     status_code = 422
     code = "UNFETCHABLE"
 
-    def __init__(self, message: str) -> None:
-        super().__init__(ReasonCode.EVIDENCE_UNREACHABLE, message)
+    def __init__(self, message: str, reason: ReasonCode = ReasonCode.EVIDENCE_UNREACHABLE) -> None:
+        super().__init__(reason, message)
 
 
 class ClientError(ExecutorError):
@@ -285,13 +289,9 @@ class ExecutorRefusedError(ClientError):
     def passed_on(self) -> RequestError | TaskError:
         """What the other executor said, as our own: final where it was final, and spoke of the task."""
         sentence = f"another executor, which was asked for this, answered {self.sentence}"
-        if self.retryable or self.status in _MOMENTARY:
+        if self.retryable or self.status in MOMENTARY:
             return TryLater(sentence, after_s=self.after_s)
         return Refuse(self.peer_code or "REFUSED_BY_ANOTHER", sentence)
-
-
-#: Request Timeout, Too Early, Too Many Requests: for a kernel as final as every 4xx, but they speak of the moment.
-_MOMENTARY = frozenset({408, 425, 429})
 
 
 class TaskCancelled(BaseException):  # not an Exception, so that `except Exception` cannot swallow it

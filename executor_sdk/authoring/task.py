@@ -149,7 +149,8 @@ class Task:
         """The bytes at `uri`, through the egress guard, bounded by size and by the deadline.
 
         Raises:
-            FetchError: they are not to be had; answered 502, which the kernel tries again, or 422 if `uri` is none.
+            FetchError: they are not to be had. It is answered 502, which the kernel tries again, or 422 if they never
+                will be: `uri` is none, not there (404), not allowed, or they are too large.
         """
         return await self._ports.fetcher.fetch(uri, max_bytes=max_bytes)
 

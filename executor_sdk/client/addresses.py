@@ -9,7 +9,7 @@ from typing import Final, TypeAlias
 
 import anyio
 
-from executor_sdk.errors import FetchError
+from executor_sdk.errors import FetchError, UnfetchableError
 from executor_sdk.protocol.reason_codes import ReasonCode
 
 #: Brings all addresses of a host name; raises OSError.
@@ -31,7 +31,8 @@ class Guard:
         """The address to connect to.
 
         Raises:
-            FetchError: the host has no address (200), or one that is not public while the host is not allowed (202).
+            FetchError: the host has no address (200).
+            UnfetchableError: it has one that is not public while the host is not allowed (202).
         """
         try:
             addresses = await self._resolve(host, port)
@@ -40,10 +41,8 @@ class Guard:
         if not addresses:
             raise FetchError(ReasonCode.EVIDENCE_UNREACHABLE, f"{host} has no address")
         if not self._is_allowed(host, port) and not all(is_public(address) for address in addresses):
-            raise FetchError(
-                ReasonCode.EVIDENCE_AUTH_DENIED,
-                f"{host} is not at a public address; the option allow_hosts would let it be fetched from",
-            )
+            sentence = f"{host} is not at a public address; the option allow_hosts would let it be fetched from"
+            raise UnfetchableError(sentence, ReasonCode.EVIDENCE_AUTH_DENIED)
         return addresses[0]
 
     def _is_allowed(self, host: str, port: int) -> bool:

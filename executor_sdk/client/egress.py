@@ -15,7 +15,7 @@ import anyio.to_thread
 
 from executor_sdk.client.addresses import Guard, Resolve
 from executor_sdk.client.base_url import basic
-from executor_sdk.errors import FetchError, UnfetchableError
+from executor_sdk.errors import MOMENTARY, FetchError, UnfetchableError
 from executor_sdk.protocol.digests import content_digest
 from executor_sdk.protocol.reason_codes import ReasonCode
 from executor_sdk.protocol.wire import EvidenceRef
@@ -70,8 +70,8 @@ class Egress:
         """The bytes at an http, https, file or artifact URI.
 
         Raises:
-            UnfetchableError: it is no such URI.
-            FetchError: unreachable or too large (200), too slow (201), not allowed (202).
+            UnfetchableError: it is no such URI, not there, or too large (200), or not allowed (202).
+            FetchError: unreachable (200) or too slow (201).
         """
         limit = self._max_bytes if max_bytes is None else min(max_bytes, self._max_bytes)
         with anyio.move_on_after(self._timeout_s):
@@ -162,7 +162,10 @@ class Egress:
 async def _body(response: httpx2.Response, uri: str, limit: int) -> bytes:
     if not response.is_success:
         status = response.status_code
-        raise FetchError(_REASONS.get(status, ReasonCode.EVIDENCE_UNREACHABLE), f"{_shown(uri)} answered {status}")
+        reason, sentence = _REASONS.get(status, ReasonCode.EVIDENCE_UNREACHABLE), f"{_shown(uri)} answered {status}"
+        if 400 <= status < 500 and status not in MOMENTARY:
+            raise UnfetchableError(sentence, reason)
+        raise FetchError(reason, sentence)
     body = bytearray()
     async for chunk in response.aiter_raw():
         body += chunk
@@ -231,15 +234,13 @@ def _path_within(uri: str, roots: Sequence[Path]) -> Path:
     except (OSError, ValueError, RuntimeError):  # a loop of links, a null byte
         path = Path()
     if parts.netloc not in {"", "localhost"} or not any(path.is_relative_to(root) for root in roots):
-        raise FetchError(
-            ReasonCode.EVIDENCE_AUTH_DENIED,
-            f"{uri[:_MAX_SHOWN]} is in no folder that may be read; the option file_roots would open one",
-        )
+        sentence = f"{uri[:_MAX_SHOWN]} is in no folder that may be read; the option file_roots would open one"
+        raise UnfetchableError(sentence, ReasonCode.EVIDENCE_AUTH_DENIED)
     return path
 
 
-def _too_large(uri: str, limit: int) -> FetchError:
-    return FetchError(ReasonCode.EVIDENCE_UNREACHABLE, f"{_shown(uri)} has more than {limit} bytes")
+def _too_large(uri: str, limit: int) -> UnfetchableError:
+    return UnfetchableError(f"{_shown(uri)} has more than {limit} bytes")
 
 
 def _shown(uri: str) -> str:

@@ -292,10 +292,9 @@ def error_in(answer: Answer) -> ExecutorError:
         return ExecutorRefusedError(
             f"answered {answer.status}", status=answer.status, reason_phrase=answer.reason_phrase, answer=answer.excerpt
         )
-    if code == UnfetchableError.code:
-        return UnfetchableError(message)
-    if code == FetchError.code and isinstance(details, dict):
-        return FetchError(ReasonCode(details["reason_code"]), message)
+    if code in {FetchError.code, UnfetchableError.code} and isinstance(details, dict):
+        reason = ReasonCode(details["reason_code"])
+        return FetchError(reason, message) if code == FetchError.code else UnfetchableError(message, reason)
     if code == TryLater.code:
         return TryLater(message, after_s=answer.after_s, details=details)
     for kind in _kinds(RequestError, TaskError):

@@ -202,6 +202,36 @@ async def test_what_is_no_usable_uri_can_never_be_fetched(uri: str) -> None:
     assert len(told.value.message) < 300
 
 
+@pytest.mark.parametrize(
+    ("status", "is_final"),
+    [
+        ("404 Not Found", True), ("410 Gone", True), ("403 Forbidden", True), ("429 Too Many Requests", False),
+        ("408 Request Timeout", False), ("500 Internal Server Error", False), ("503 Service Unavailable", False),
+    ],
+)  # fmt: skip
+async def test_what_is_not_there_will_not_be_there_later(status: str, is_final: bool) -> None:
+    """A 4xx is final for the task, but for those that speak of the moment."""
+    async with peer(answering(status, b"")) as (url, _):
+        with pytest.raises(FetchError) as told:
+            await fetched(url, allow_hosts=["127.0.0.1"])
+
+    assert (told.value.status_code, isinstance(told.value, UnfetchableError)) == (
+        (422, True) if is_final else (502, False)
+    )
+
+
+async def test_what_may_not_be_fetched_or_is_too_large_is_final(tmp_path: Path) -> None:
+    """Another attempt meets the same guard and the same bytes."""
+    (tmp_path / "data.csv").write_bytes(b"x" * 100)
+    for uri, options in (
+        ("http://127.0.0.1:1/", {}),
+        (f"file://{tmp_path}/data.csv", {}),
+        (f"file://{tmp_path}/data.csv", {"file_roots": [tmp_path], "limit": 99}),
+    ):
+        with pytest.raises(UnfetchableError):
+            await fetched(uri, **options)
+
+
 @pytest.mark.parametrize("uri", ["http://a..b/", "http://" + "a" * 70 + ".test/", "http://no.such.host.invalid/"])
 async def test_a_name_without_an_address_may_have_one_later(uri: str) -> None:
     """So another attempt is worth it."""
