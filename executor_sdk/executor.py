@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
+import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
 from starlette.types import Receive, Scope, Send
 
@@ -22,6 +24,7 @@ from executor_sdk.authoring.threads import Threads
 from executor_sdk.authoring.verdict import Candidate
 from executor_sdk.client.egress import Egress, ReadArtifact
 from executor_sdk.dispatcher import Dispatcher
+from executor_sdk.errors import DefinitionError
 from executor_sdk.executions.alone import Alone
 from executor_sdk.executions.executions import Executions
 from executor_sdk.executions.ledger import Ledger
@@ -29,8 +32,16 @@ from executor_sdk.executions.live import Observer
 from executor_sdk.executions.memory import MemoryLedger
 from executor_sdk.executions.plan import WorkBounds
 from executor_sdk.executions.record import Keep
-from executor_sdk.settings import Settings
+from executor_sdk.options.environment import unread
+from executor_sdk.settings import OPTIONS, Settings
 from executor_sdk.transports.asgi.app import Application
+
+if TYPE_CHECKING:
+    from typing import Unpack
+
+    from executor_sdk.options.written import Options
+
+logger = logging.getLogger(__name__)
 
 
 class Executor(Decorators):
@@ -43,12 +54,12 @@ class Executor(Decorators):
     """
 
     def __init__(
-        self, provider_family: str, model_id: str, *, settings: Settings | None = None, **options: Any
+        self, provider_family: str, model_id: str, *, settings: Settings | None = None, **options: Unpack[Options]
     ) -> None:
-        """Name the executor; `options` are single settings, as `timeout_s=60`.
+        """Name the executor; `options` are single settings, as `timeout_s=60`. A server's environment is over them.
 
         Raises:
-            DefinitionError: a blank name, or an option that does not exist.
+            DefinitionError: a blank name, an option that does not exist, or a value that does not fit its option.
         """
         self.settings: Final = (settings or Settings()).changed(**options)
         self.registry: Final = HandlerRegistry(provider_family, model_id)
@@ -59,7 +70,15 @@ class Executor(Decorators):
         """Serve as an ASGI application, also mounted inside another one."""
         if self._app is None or scope["type"] == "lifespan":
             # A server that starts, and one that starts again, begins with a fresh ledger, slots and threads.
-            self._app = self.application()
+            try:
+                self._app = self.application_to_serve()
+            except DefinitionError as error:
+                if scope["type"] != "lifespan":
+                    raise
+                # What is raised here instead would tell a server that it need not wait for any start.
+                await receive()
+                await send({"type": "lifespan.startup.failed", "message": error.message})
+                return
         await self._app(scope, receive, send)
 
     @asynccontextmanager
@@ -67,11 +86,26 @@ class Executor(Decorators):
         """Start and drain with an application around this executor: `Starlette(lifespan=executor.lifespan)`.
 
         Raises:
+            DefinitionError: the environment has a value that does not fit its option.
             LedgerError: the ledger cannot be opened, so nothing may be served.
         """
-        served = self._app = self.application()
+        served = self._app = self.application_to_serve()
         async with served.lifespan():
             yield
+
+    def application_to_serve(self, *, ledger: Ledger | None = None) -> Application:
+        """A fresh application for a server: options that the environment names are over the executor's own.
+
+        Args:
+            ledger: where executions are recorded if no option names a file.
+
+        Raises:
+            DefinitionError: the environment has a value that does not fit its option.
+        """
+        if (told := unread(os.environ, OPTIONS)) is not None:
+            logger.warning(told)
+        settings = Settings.from_environment(os.environ, otherwise=self.settings)
+        return self.application(settings, ledger=None if settings.ledger else ledger)
 
     def application(
         self,
@@ -83,7 +117,8 @@ class Executor(Decorators):
         observer: Observer | None = None,
         ledger: Ledger | None = None,
     ) -> Application:
-        """A fresh application with a ledger, slots and threads of its own, closed by its lifespan.
+        """A fresh application with a ledger, slots and threads of its own, closed by its lifespan; no environment
+        counts.
 
         Args:
             settings: in place of the executor's own.

@@ -14,12 +14,16 @@ from executor_sdk.authoring.signature import Reader
 from executor_sdk.authoring.task import Task
 from executor_sdk.authoring.verdict import Candidate
 from executor_sdk.errors import DefinitionError
+from executor_sdk.options.option import check_names
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 #: What a bare `@executor.execute` takes: the kernel's own default.
 DEFAULT_TASK_TYPE = "swarm"
 DEFAULT_PROFILES = ("default",)
+
+#: What stands beside the task type.
+OPTIONS = ("profiles", *Limits.__struct_fields__, "needs_answer")
 
 
 class Decorators:
@@ -56,6 +60,7 @@ class Decorators:
         adopt: bool | None = None,
         linger_s: float | None = None,
         needs_answer: bool = True,
+        **unknown: Any,
     ) -> Any:
         """Make a function the handler of a task type. The function stays as it is.
 
@@ -69,9 +74,15 @@ class Decorators:
             needs_answer: False for a task type that no run uses: its output may then lack the string `answer`.
 
         Raises:
-            DefinitionError: the function cannot work as it is; the message says what to write instead.
+            DefinitionError: an option does not exist or its value does not fit, or the function cannot work as it is;
+                the message says what to write instead.
         """
-        limits = Limits(timeout_s=timeout_s, max_concurrency=max_concurrency, adopt=adopt, linger_s=linger_s)
+        try:
+            check_names(unknown, OPTIONS)
+            limits = Limits(timeout_s=timeout_s, max_concurrency=max_concurrency, adopt=adopt, linger_s=linger_s)
+        except DefinitionError as error:
+            above = "" if callable(task_type) else f"({task_type!r})"
+            raise DefinitionError(f"@executor.execute{above}: {error.message}") from None
 
         def decorate(function: F) -> F:
             _check_callable(function, "execute")

@@ -15,6 +15,7 @@ from executor_sdk.authoring.streams import collected, result_type
 from executor_sdk.authoring.task import Task
 from executor_sdk.cancelling import Alarms
 from executor_sdk.errors import DefinitionError, HandlerSignatureError
+from executor_sdk.options.option import options_of, settle
 from executor_sdk.protocol.plain import Json
 from executor_sdk.settings import Settings
 
@@ -28,12 +29,18 @@ class Produced(Struct, frozen=True):
 
 
 class Limits(Struct, frozen=True, kw_only=True):
-    """What the decorator said; None leaves it to the settings."""
+    """What the decorator said; None leaves it to the settings. A value that does not fit is a DefinitionError."""
 
     timeout_s: float | None = None
     max_concurrency: int | None = None
     adopt: bool | None = None
     linger_s: float | None = None
+
+    def __post_init__(self) -> None:
+        settle(self, _LIMITS)
+
+
+_LIMITS: Final = options_of(Limits, {"timeout_s": 0.001, "max_concurrency": 1})
 
 
 class Handler(Struct, frozen=True, eq=False):
@@ -115,7 +122,6 @@ def define(
 ) -> Handler:
     """The handler of `function`, or a DefinitionError that says what to write instead."""
     _check_names(function, task_type, profiles)
-    _check_limits(function, limits)
     signature = reader.handler(function)
     returns = result_type(function, signature.returns) if signature.shape.is_generator else signature.returns
     output = OutputShape(returns, function)
@@ -160,12 +166,3 @@ def _check_names(function: Callable[..., Any], task_type: str, profiles: Sequenc
         raise DefinitionError(f"{name_of(function)}: profiles is a tuple; write profiles=({profiles!r},)")
     if not profiles or not all(one.strip() for one in profiles):
         raise DefinitionError(f"{name_of(function)}: profiles has a blank name or none; leave it out for 'default'")
-
-
-def _check_limits(function: Callable[..., Any], limits: Limits) -> None:
-    for name in ("timeout_s", "max_concurrency"):
-        value = getattr(limits, name)
-        if value is not None and not value > 0:
-            raise DefinitionError(f"{name_of(function)}: {name}={value} lets nothing run; give more than 0")
-    if limits.linger_s is not None and not limits.linger_s >= 0:
-        raise DefinitionError(f"{name_of(function)}: linger_s={limits.linger_s} lies in the past; give 0 or more")

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import fields
-from typing import Final
 
 from starlette.types import ASGIApp
 
@@ -18,11 +16,9 @@ from executor_sdk.errors import DefinitionError
 from executor_sdk.executions.ledger import Ledger
 from executor_sdk.executions.memory import MemoryLedger
 from executor_sdk.executor import Executor
-from executor_sdk.settings import PREFIX, Settings
+from executor_sdk.options.environment import APP_VARIABLE
+from executor_sdk.settings import Settings
 from executor_sdk.testing.server import NotStartedError, serve
-
-#: Names the application for processes that the server starts.
-APP_VARIABLE: Final = "EXECUTOR_CLI_APP"
 
 
 @contextmanager
@@ -40,7 +36,7 @@ def reached(address: str) -> Iterator[str]:
         yield address
         return
     # Nobody but this command calls it, so it may have a ledger beside one that is served.
-    app, _ = prepared(address, ledger=MemoryLedger())
+    app = prepared(address, ledger=MemoryLedger())
     try:
         with serve(app) as served:
             yield served.url
@@ -48,42 +44,49 @@ def reached(address: str) -> Iterator[str]:
         raise CommandError(Exit.USAGE, f"{address}: {error}") from None
 
 
-def prepared(name: str, *, ledger: Ledger | None = None) -> tuple[ASGIApp, Settings]:
-    """The application `module:attribute` and its options; an executor gets those that the environment names, and
-    `ledger` if they name none.
+def prepared(name: str, *, ledger: Ledger | None = None) -> ASGIApp:
+    """The application `module:attribute`, to be served; an executor gets `ledger` if its options name no file.
 
     Raises:
-        CommandError: it cannot be loaded, or an option is none that could be.
+        CommandError: it cannot be loaded, or the environment has a value that does not fit its option.
     """
-    try:
+    with _usage_errors(name):
         app = load_app(name)
-        settings = over(app.settings if isinstance(app, Executor) else Settings(), os.environ)
-        served = (
-            app.application(settings, ledger=None if settings.ledger else ledger) if isinstance(app, Executor) else app
-        )
+        return app.application_to_serve(ledger=ledger) if isinstance(app, Executor) else app
+
+
+def settings_of(name: str) -> Settings:
+    """The options under which the application `module:attribute` is served.
+
+    Raises:
+        CommandError: as `prepared`.
+    """
+    with _usage_errors(name):
+        app = load_app(name)
+        return Settings.from_environment(os.environ, otherwise=app.settings if isinstance(app, Executor) else None)
+
+
+@contextmanager
+def _usage_errors(name: str) -> Iterator[None]:
+    try:
+        yield
     except AppError as error:
         raise CommandError(Exit.USAGE, str(error)) from None
     except DefinitionError as error:
         raise CommandError(Exit.USAGE, f"{name}: {error}") from None
-    return served, settings
 
 
 def application() -> ASGIApp:
     """The application of `executor serve`, for the server to ask for, in this process or in one that it starts."""
-    app, _ = prepared(os.environ[APP_VARIABLE])
+    name = os.environ[APP_VARIABLE]
+    with _usage_errors(name):
+        load_app(name)
     # The log goes to standard error, from INFO on, unless the author has set up logging already.
     if not logging.getLogger().handlers:
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
         # It would write down every URL that is fetched, with whatever token is in it.
         logging.getLogger("httpx2").setLevel(logging.WARNING)
-    return app
-
-
-def over(settings: Settings, environment: Mapping[str, str]) -> Settings:
-    """`settings` with those options changed that the environment names."""
-    read = Settings.from_environment(environment)
-    named = [field.name for field in fields(Settings) if PREFIX + field.name.upper() in environment]
-    return settings.changed(**{name: getattr(read, name) for name in named})
+    return prepared(name)
 
 
 def check_url(url: str, option: str = "") -> None:

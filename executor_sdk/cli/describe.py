@@ -1,4 +1,4 @@
-"""`executor describe APP|URL`: what an executor offers."""
+"""`executor describe APP|URL`: what an executor offers; and `--settings`: the options that every executor has."""
 
 from __future__ import annotations
 
@@ -6,21 +6,32 @@ import argparse
 from collections.abc import Iterator
 
 import anyio
+from msgspec import to_builtins
 
+from executor_sdk.cli import settings_table
 from executor_sdk.cli.applications import reached
-from executor_sdk.cli.command import Commands, Exit, add_address, add_command, add_timeout, asking, pretty
+from executor_sdk.cli.command import CommandError, Commands, Exit, add_command, add_timeout, asking, pretty
 from executor_sdk.protocol.plain import Json
 
 
 def add(commands: Commands) -> None:
     """Add the command."""
     parser = add_command(commands, "describe", run, help="show what an executor offers")
-    add_address(parser)
+    parser.add_argument("address", nargs="?", metavar="APP|URL", help="module:attribute, or http://…")
+    parser.add_argument("--settings", action="store_true", help="show the options of every executor instead")
+    parser.add_argument("--markdown", action="store_true", help="those options as the page docs/settings.md")
     add_timeout(parser)
 
 
 def run(given: argparse.Namespace) -> int:
-    """Print `/capabilities`, and whether `/health` is 2xx."""
+    """Print `/capabilities`, and whether `/health` is 2xx; or the options, which need no executor."""
+    if given.markdown and not given.settings:
+        raise CommandError(Exit.USAGE, "--markdown belongs to --settings")
+    if bool(given.address) is given.settings:
+        raise CommandError(Exit.USAGE, "name what is to be described: APP or URL, or --settings without either")
+    if given.settings:
+        _print_settings(given)
+        return Exit.GOOD
     with reached(given.address) as base_url:
         document = anyio.run(_asked, base_url, given.timeout)
     if given.json:
@@ -28,6 +39,16 @@ def run(given: argparse.Namespace) -> int:
     else:
         print("\n".join(_lines(document)))
     return Exit.GOOD if document["healthy"] else Exit.JUDGED_BAD
+
+
+def _print_settings(given: argparse.Namespace) -> None:
+    table = settings_table.rows()
+    if given.json:
+        print(pretty([to_builtins(row) for row in table]))
+    elif given.markdown:
+        print(settings_table.markdown(table), end="")
+    else:
+        print("\n".join(settings_table.lines(table)))
 
 
 async def _asked(base_url: str, timeout_s: float) -> dict[str, Json]:

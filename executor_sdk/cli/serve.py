@@ -18,9 +18,10 @@ import orjson
 import uvicorn
 from uvicorn.supervisors import ChangeReload
 
-from executor_sdk.cli.applications import APP_VARIABLE, check_url, prepared
+from executor_sdk.cli.applications import check_url, settings_of
 from executor_sdk.cli.command import CommandError, Commands, Exit, add_command
 from executor_sdk.client.base_url import masked
+from executor_sdk.options.environment import APP_VARIABLE
 from executor_sdk.serving.addresses import listen, listen_address, url_of
 from executor_sdk.serving.door import Bounds, Door
 from executor_sdk.serving.server import Server, configuration
@@ -54,7 +55,7 @@ def run(given: argparse.Namespace) -> int:
     for option, url in (("--register: ", given.register), ("--advertise: ", given.advertise)):
         if url is not None:
             check_url(url, option)
-    _, settings = prepared(given.app)
+    settings = settings_of(given.app)
     bounds = Bounds(settings.max_connections, settings.max_head_bytes, settings.head_timeout_s)
     os.environ[APP_VARIABLE] = given.app
     listening = _listening(*given.listen)

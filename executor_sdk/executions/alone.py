@@ -36,7 +36,7 @@ class Alone:
             logger.warning(
                 "%s is served more than once on this machine, each time with a ledger in memory: a copy or a later "
                 "attempt that reaches another process is done twice. Let them share a file: "
-                "write Executor(..., ledger='/path/to/ledger.sqlite'); `executor serve` also takes "
+                "write Executor(..., ledger='/path/to/ledger.sqlite'), or set "
                 "EXECUTOR_LEDGER=/path/to/ledger.sqlite",
                 self._name,
             )

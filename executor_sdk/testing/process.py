@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
-from typing import Any, Final, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 import httpx2
 from anyio.from_thread import BlockingPortal, start_blocking_portal
@@ -49,6 +49,11 @@ from executor_sdk.protocol.wire import (
 )
 from executor_sdk.testing.server import running
 from executor_sdk.testing.tasks import Files
+
+if TYPE_CHECKING:
+    from typing import Unpack
+
+    from executor_sdk.options.written import Options
 
 T = TypeVar("T")
 
@@ -93,9 +98,9 @@ def in_process(
     *,
     files: Mapping[str, bytes] | None = None,
     overrides: Mapping[Make, Make] | None = None,
-    **options: Any,
+    **options: Unpack[Options],
 ) -> Iterator[InProcess]:
-    """Run `executor` in this process for the length of a `with` block.
+    """Run `executor` in this process for the length of a `with` block; the environment changes no option.
 
     Args:
         executor: the executor under test; it is not changed.
@@ -110,9 +115,8 @@ def in_process(
     def cancel(key: Key, fraction: float, note: str) -> str | None:
         return "the test cancels here" if fraction >= cancels.get(key[2], 2.0) else None
 
-    own = {"ledger": None, "artifacts_dir": None, "drain_s": DRAIN_S}
     app = executor.application(
-        executor.settings.changed(**{**own, **options}),
+        executor.settings.changed(ledger=None, artifacts_dir=None, drain_s=DRAIN_S).changed(**options),
         artifacts=artifacts,
         fetcher=Files(dict(files or {}), artifacts),
         overrides=overrides,

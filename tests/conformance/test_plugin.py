@@ -138,6 +138,18 @@ def test_options_that_cannot_work_are_told(arguments: tuple[str, ...], sentence:
     assert sentence in ended.stderr
 
 
+def test_the_environment_sets_options_of_an_application_under_test(tmp_path: Path) -> None:
+    """As of one that is served for good: a value that cannot be read is told, and nothing is tested."""
+    (tmp_path / "app.py").write_text(
+        "import os\nfrom tests.smallest import executor\nos.environ['EXECUTOR_THREADS'] = 'many'\n"
+    )
+
+    ended = run("--conformance", "--executor-app", "app", cwd=tmp_path)
+
+    assert ended.returncode == pytest.ExitCode.USAGE_ERROR
+    assert "EXECUTOR_THREADS='many'; it must be a whole number, at least 1" in ended.stderr
+
+
 def test_requirements_can_be_listed_and_chosen() -> None:
     """Without an executor that runs."""
     ended = run("--conformance", "--executor-url", "http://127.0.0.1:9", "--collect-only", "-q", "-k", "IDEMP")

@@ -103,6 +103,18 @@ def test_a_ledger_that_cannot_be_opened_stops_the_start(command: tuple[str, ...]
     assert code > 0
 
 
+def test_an_option_that_cannot_be_read_stops_the_start_of_any_server() -> None:
+    """One line says which variable, and what to write."""
+    with started("uvicorn", "tests.smallest:executor", "--port", "0", EXECUTOR_THREADS="many") as process:
+        assert process.stderr is not None
+        told = process.stderr.read()
+        code = process.wait(20)
+
+    assert "EXECUTOR_THREADS='many'; it must be a whole number, at least 1: write EXECUTOR_THREADS=40\n" in told
+    assert "Traceback" not in told
+    assert code > 0
+
+
 def test_a_mount_that_no_start_reaches_says_so_with_every_answer(port: int, unusable: str) -> None:
     """503, which is asked again, and an unhealthy health from the first question on."""
     with started("uvicorn", f"{LEDGERED}:unheard", "--port", str(port), LEDGERED_PATH=unusable) as process:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +11,13 @@ import httpx2
 import pytest
 from starlette.applications import Starlette
 from starlette.routing import Mount
+from starlette.types import ASGIApp
 
 from executor_sdk import Candidate, Executor, ExecutorClient, Task, Verdict, in_process
-from executor_sdk.errors import UnknownTaskTypeError
+from executor_sdk.errors import DefinitionError, UnknownTaskTypeError
 from executor_sdk.protocol.digests import content_digest
 from executor_sdk.protocol.requests import candidate, execute_request, sample_contract, verify_request
-from executor_sdk.testing.server import NotStartedError, serve
+from executor_sdk.testing.server import LifespanError, NotStartedError, running, serve
 
 
 def an_executor(**options: Any) -> Executor:
@@ -231,3 +234,79 @@ def test_a_verifier_reads_what_its_executor_kept() -> None:
 
     assert judged["verification_status"] == "passed"
     assert read == [b"rows", b"rows"]
+
+
+def mounted_with_lifespan(executor: Executor) -> Starlette:
+    """As the README of a project with an application of its own would have it."""
+    return Starlette(routes=[Mount("/agents", executor)], lifespan=executor.lifespan)
+
+
+def mounted(executor: Executor) -> Starlette:
+    """Where no lifespan reaches it."""
+    return Starlette(routes=[Mount("/agents", executor)])
+
+
+@pytest.mark.parametrize(
+    ("wrap", "path"), [(lambda executor: executor, ""), (mounted_with_lifespan, "/agents"), (mounted, "/agents")]
+)
+def test_the_environment_counts_however_it_is_served(
+    wrap: Callable[[Executor], ASGIApp], path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Over what the author wrote; a variable that was set after the import counts too."""
+    app = wrap(an_executor(max_body_bytes=100_000))
+    monkeypatch.setenv("EXECUTOR_MAX_BODY_BYTES", "10")
+
+    with serve(app) as served:
+        answer = httpx2.post(f"{served.url}{path}/execute", json=body())
+
+    assert answer.status_code == 413
+
+
+def test_the_environment_does_not_count_in_tests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They must hold on every machine."""
+    monkeypatch.setenv("EXECUTOR_MAX_BODY_BYTES", "10")
+    monkeypatch.setenv("EXECUTOR_THREADS", "many")
+
+    with in_process(an_executor()) as rt:
+        assert rt.execute({}, task_type="swarm").output == {"answer": "swarm"}
+
+
+@pytest.mark.anyio
+async def test_a_value_that_cannot_be_read_stops_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the sentence that names the variable; also the start of an application around the executor."""
+    monkeypatch.setenv("EXECUTOR_THREADS", "many")
+    sentence = "EXECUTOR_THREADS='many'; it must be a whole number, at least 1"
+
+    with pytest.raises(LifespanError, match=sentence):
+        async with running(an_executor()):
+            pass
+    with pytest.raises(DefinitionError, match=sentence):
+        async with an_executor().lifespan():
+            pass
+
+
+@pytest.mark.anyio
+async def test_a_mount_that_no_start_reaches_answers_nothing_with_such_a_value(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The application around it tells of the error."""
+    monkeypatch.setenv("EXECUTOR_THREADS", "many")
+
+    async with httpx2.AsyncClient(transport=httpx2.ASGITransport(mounted(an_executor()))) as http:
+        with pytest.raises(DefinitionError, match="EXECUTOR_THREADS='many'"):
+            await http.get("http://host/agents/health")
+
+
+def test_variables_that_nobody_reads_are_told_once_at_the_start(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """In one warning, however many there are; none of them stops anything."""
+    monkeypatch.setenv("EXECUTOR_TIMOUT_S", "5")
+    monkeypatch.setenv("EXECUTOR_XYZZY", "")
+
+    with caplog.at_level(logging.WARNING, "executor_sdk.executor"), serve(an_executor()) as served:
+        for _ in range(2):
+            assert httpx2.get(f"{served.url}/health").status_code == 200
+
+    told = [record.getMessage() for record in caplog.records if record.name == "executor_sdk.executor"]
+    assert told == [
+        "no option of an executor is set by EXECUTOR_TIMOUT_S (did you mean EXECUTOR_TIMEOUT_S?), EXECUTOR_XYZZY"
+    ]

@@ -142,9 +142,22 @@ def test_two_handlers_for_one_task_type_are_refused(executor: Executor) -> None:
         ({"profiles": "fast"}, r"write profiles=\('fast',\)"),
         ({"profiles": ()}, "blank name or none"),
         ({"profiles": ("  ",)}, "blank name or none"),
-        ({"timeout_s": 0}, "timeout_s=0 lets nothing run"),
-        ({"max_concurrency": -1}, "max_concurrency=-1 lets nothing run"),
-        ({"linger_s": -1}, "lies in the past"),
+        (
+            {"timeout_s": "60"},
+            r"^@executor.execute\('t'\): the option timeout_s is '60'; it must be .*: write timeout_s=60$",
+        ),
+        ({"timeout_s": 0}, "timeout_s is 0; it must be a number of seconds, at least 0.001: write timeout_s=60"),
+        ({"timeout_s": float("inf")}, "timeout_s is inf; it must be a number of seconds"),
+        (
+            {"max_concurrency": 0},
+            "max_concurrency is 0; it must be a whole number, at least 1: write max_concurrency=8",
+        ),
+        ({"max_concurrency": True}, "max_concurrency is True; it must be a whole number"),
+        ({"linger_s": -1}, "linger_s is -1; it must be a number of seconds, at least 0"),
+        ({"adopt": "no"}, "adopt is 'no'; it must be True or False: write adopt=False"),
+        ({"timeout": 60}, r"^@executor.execute\('t'\): no option is named 'timeout'; did you mean timeout_s\?$"),
+        ({"profile": "fast"}, "did you mean profiles"),
+        ({"xyzzy": 1}, "there are: profiles, timeout_s, max_concurrency, adopt, linger_s, needs_answer"),
     ],
 )
 def test_options_that_make_no_sense_are_refused(executor: Executor, options: dict[str, Any], sentence: str) -> None:
@@ -178,7 +191,7 @@ def test_a_name_must_not_be_blank() -> None:
 def test_an_unknown_option_is_refused_with_a_guess() -> None:
     """A mistyped option must not be silently without effect."""
     with pytest.raises(DefinitionError, match="did you mean timeout_s"):
-        Executor("acme", "m-1", timeout=5)
+        Executor("acme", "m-1", timeout=5)  # type: ignore[call-arg]
 
 
 def test_a_verifier_must_take_a_candidate(executor: Executor) -> None:

@@ -1,4 +1,4 @@
-"""Tests of the application that a command names: its options from the environment."""
+"""Tests of the application that a command names: and who hears of it."""
 
 from __future__ import annotations
 
@@ -8,19 +8,8 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from executor_sdk.cli.applications import over, prepared, reached
-from executor_sdk.errors import DefinitionError
-from executor_sdk.settings import Settings
+from executor_sdk.cli.applications import prepared, reached
 from executor_sdk.testing.server import serve
-
-
-def test_the_environment_changes_only_what_it_names() -> None:
-    """An executor keeps its author's options, and a value that cannot be read is told."""
-    own = Settings(timeout_s=7, linger_ms=5)
-
-    assert over(own, {"EXECUTOR_LINGER_MS": "9", "PATH": "/bin"}) == Settings(timeout_s=7, linger_ms=9)
-    with pytest.raises(DefinitionError):
-        over(own, {"EXECUTOR_LINGER_MS": "soon"})
 
 
 def test_a_command_that_asks_an_executor_disturbs_no_served_one(
@@ -30,9 +19,9 @@ def test_a_command_that_asks_an_executor_disturbs_no_served_one(
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr(tempfile, "tempdir", None)
     name = "tests.executor_sdk.cli.served:executor"
-    with serve(prepared(name)[0]):
+    with serve(prepared(name)):
         with reached(name) as url:
             assert httpx2.get(f"{url}/health", trust_env=False).status_code == 200
         assert "served more than once" not in caplog.text
-        with serve(prepared(name)[0]):
+        with serve(prepared(name)):
             assert "served more than once" in caplog.text

@@ -149,6 +149,16 @@ def test_the_environment_sets_options() -> None:
     assert answer.status_code == 413
 
 
+def test_a_variable_that_nobody_reads_is_told_once() -> None:
+    """With a guess; the executor is served all the same."""
+    with serving(SERVED, EXECUTOR_TIMOUT_S="5") as process:
+        assert "is served at" in said(process)
+        process.send_signal(signal.SIGINT)
+        _, logged = process.communicate(timeout=30)
+
+    assert logged.count("EXECUTOR_TIMOUT_S (did you mean EXECUTOR_TIMEOUT_S?)") == 1
+
+
 def test_it_serves_anew_when_a_source_changes(tmp_path: Path) -> None:
     """The new program answers at the same address."""
     source = tmp_path / "changing.py"

@@ -1,0 +1,1 @@
+"""Tests of options as people write them."""
