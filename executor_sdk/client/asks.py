@@ -50,7 +50,7 @@ class Answered(Asked, Generic[T]):
     output: T
 
 
-class Work(Protocol):
+class AskingTask(Protocol):
     """The work on whose behalf another executor is asked; a handler's `Task` is one."""
 
     @property
@@ -70,7 +70,7 @@ class Work(Protocol):
         """The task contract of the attempt."""
 
 
-def on_behalf(body: Mapping[str, Json], work: Work) -> dict[str, Json]:
+def on_behalf(body: Mapping[str, Json], work: AskingTask) -> dict[str, Json]:
     """`body` of `/execute` with ids that derive from the work's and from what is asked.
 
     Asked again, by a copy or after a restart, the other executor sees the same ask; a later attempt of the work is a

@@ -8,7 +8,7 @@ from typing import Any, Final, Self, TypeVar, overload
 import anyio
 import httpx2
 
-from executor_sdk.client.asks import Answered, Work, execute_body, offered, on_behalf, output_as
+from executor_sdk.client.asks import Answered, AskingTask, execute_body, offered, on_behalf, output_as
 from executor_sdk.client.base_url import split
 from executor_sdk.client.exchange import Answer, NoAnswerError, OversizedAnswerError, Pool
 from executor_sdk.client.pool import Http, Httpx2Pool, pooled_http
@@ -72,7 +72,7 @@ class ExecutorClient:
         task_type: str | None = ...,
         profile: str | None = ...,
         contract: Mapping[str, Json] | None = ...,
-        within: Work | None = ...,
+        within: AskingTask | None = ...,
         new_work: bool = ...,
     ) -> Answered[T]: ...
 
@@ -85,7 +85,7 @@ class ExecutorClient:
         task_type: str | None = ...,
         profile: str | None = ...,
         contract: Mapping[str, Json] | None = ...,
-        within: Work | None = ...,
+        within: AskingTask | None = ...,
         new_work: bool = ...,
     ) -> Answered[Any]: ...
 
@@ -97,7 +97,7 @@ class ExecutorClient:
         task_type: str | None = None,
         profile: str | None = None,
         contract: Mapping[str, Json] | None = None,
-        within: Work | None = None,
+        within: AskingTask | None = None,
         new_work: bool = False,
     ) -> Answered[Any]:
         """Have one task done by its inputs, as a kernel would ask for it.
@@ -124,7 +124,7 @@ class ExecutorClient:
         body: Mapping[str, Json],
         *,
         as_: type[Any] | None = None,
-        within: Work | None = None,
+        within: AskingTask | None = None,
         new_work: bool = False,
     ) -> Answered[Any]:
         """As `ask`, with the whole body of `/execute`."""
