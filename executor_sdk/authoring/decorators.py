@@ -1,18 +1,13 @@
-"""The decorators of an executor: they read a function, register it and give it back as it was."""
+"""The decorators of authors: each reads what stands beside it, and gives the function back as it was."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar, overload
 
-from executor_sdk.authoring import handler as handlers
-from executor_sdk.authoring import health, verifier
-from executor_sdk.authoring.annotations import callers_locals
 from executor_sdk.authoring.handler import Limits
-from executor_sdk.authoring.registry import HandlerRegistry
-from executor_sdk.authoring.signature import Reader
-from executor_sdk.authoring.task import Task
-from executor_sdk.authoring.verdict import Candidate
+from executor_sdk.authoring.roles import Checks, Executes, Role, Verifies
 from executor_sdk.errors import DefinitionError
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -22,11 +17,12 @@ DEFAULT_TASK_TYPE = "swarm"
 DEFAULT_PROFILES = ("default",)
 
 
-class Decorators:
+class Decorators(ABC):
     """What an author writes above functions. Each name is an endpoint's."""
 
-    def __init__(self, registry: HandlerRegistry) -> None:
-        self._registry = registry
+    @abstractmethod
+    def _take(self, function: Callable[..., Any], role: Role) -> None:
+        """Let `function` have this role."""
 
     @overload
     def execute(self, task_type: F, /) -> F: ...
@@ -72,18 +68,12 @@ class Decorators:
             DefinitionError: the function cannot work as it is; the message says what to write instead.
         """
         limits = Limits(timeout_s=timeout_s, max_concurrency=max_concurrency, adopt=adopt, linger_s=linger_s)
+        named = DEFAULT_TASK_TYPE if callable(task_type) else task_type
+        role = Executes(named, profiles, limits, needs_answer)
 
         def decorate(function: F) -> F:
             _check_callable(function, "execute")
-            handler = handlers.define(
-                function,
-                Reader((Task,), callers_locals()),
-                task_type=DEFAULT_TASK_TYPE if callable(task_type) else task_type,
-                profiles=profiles,
-                limits=limits,
-                needs_answer=needs_answer,
-            )
-            self._registry.add(handler)
+            self._take(function, role)
             return function
 
         return decorate(task_type) if callable(task_type) else decorate
@@ -103,8 +93,7 @@ class Decorators:
 
         def decorate(function: F) -> F:
             _check_callable(function, "verify")
-            reader = Reader((Candidate,), callers_locals())
-            self._registry.set_verifier(verifier.define(function, reader))
+            self._take(function, Verifies())
             return function
 
         return decorate if function is None else decorate(function)
@@ -124,7 +113,7 @@ class Decorators:
 
         def decorate(function: F) -> F:
             _check_callable(function, "health")
-            self._registry.set_health_check(health.define(function, Reader((), callers_locals())))
+            self._take(function, Checks())
             return function
 
         return decorate if function is None else decorate(function)
@@ -133,8 +122,8 @@ class Decorators:
 def _check_callable(function: object, decorator: str) -> None:
     if isinstance(function, type):
         raise DefinitionError(
-            f"@executor.{decorator} stands above the class {function.__name__}; give it an object instead, as "
-            f"executor.{decorator}(...)({function.__name__}()), or put it above a function that depends on one"
+            f"@executor.{decorator} stands above the class {function.__name__}; put @executor.include above the class, "
+            f"and above its methods what they do, as `from executor_sdk import execute, verify` has it"
         )
     if isinstance(function, staticmethod | classmethod) or not callable(function):
         kind = type(function).__name__
