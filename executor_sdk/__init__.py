@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from executor_sdk.authoring.classes import execute, verify
     from executor_sdk.authoring.depends import Depends
     from executor_sdk.authoring.streams import Progress
     from executor_sdk.authoring.task import Task
@@ -55,7 +56,9 @@ __all__ = [
     "TaskTimeoutError",
     "TryLater",
     "Verdict",
+    "execute",
     "in_process",
+    "verify",
 ]
 
 #: Where the names live that are not in `errors`.
@@ -71,7 +74,9 @@ _HOMES = {
     "Settings": "settings",
     "Task": "authoring.task",
     "Verdict": "authoring.verdict",
+    "execute": "authoring.classes",
     "in_process": "testing.process",
+    "verify": "authoring.classes",
 }
 
 

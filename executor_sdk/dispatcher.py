@@ -80,7 +80,7 @@ class Dispatcher:
         self._executions = executions
         self._settings = settings
         self._around = around
-        self._around_health = Surroundings(Threads(THREADS), around.overrides)
+        self._around_health = Surroundings(Threads(THREADS), around.overrides, around.state)
         self._artifacts = artifacts
         self._fetcher = fetcher
         self._clock = clock or SteadyClock()
@@ -142,7 +142,7 @@ class Dispatcher:
         load = self._executions.load
         if self._executions.draining:
             return answered({"status": "draining", **load}, status=503)
-        if (failure := await self._executions.failure()) is not None:
+        if (failure := self._executions.failure) is not None:
             return answered({"status": "unhealthy", "message": failure, **load}, status=503)
         check = self._registry.health_check
         healthy, details = (True, {}) if check is None else await check.ask(self._around_health)

@@ -14,6 +14,7 @@ attempt, so `retryable` is derived from `status_code` and set by nobody.
     ├── TaskError                5xx  the kernel may try again
     │   ├── InvalidOutputError    500   HandlerCrashedError  500   TaskTimeoutError   504
     │   ├── TaskLostError         503   SaturatedError       503   DrainingError      503
+    │   ├── StartError            503
     │   ├── BodyStalledError      503   (beside the body reader)
     │   ├── TooManyAsksError      503   LedgerError          503   (beside the ledger)
     │   └── TryLater              503   an author raises it: "ask me again"
@@ -180,6 +181,13 @@ class SaturatedError(TaskError):
 
     status_code = 503
     code = "SATURATED"
+
+
+class StartError(TaskError):
+    """This executor cannot start, so it can do nothing yet."""
+
+    status_code = 503
+    code = "NOT_STARTED"
 
 
 class DrainingError(TaskError):

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Final
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from starlette.types import Receive, Scope, Send
 
 from executor_sdk.artifacts.folder import FolderArtifacts
 from executor_sdk.artifacts.memory import MemoryArtifacts
 from executor_sdk.artifacts.store import ArtifactStore, digest_in
+from executor_sdk.authoring import classes
+from executor_sdk.authoring import lifespan as lifespans
+from executor_sdk.authoring.annotations import callers_locals, name_of
 from executor_sdk.authoring.calling import Surroundings
 from executor_sdk.authoring.decorators import Decorators
 from executor_sdk.authoring.depends import Make
+from executor_sdk.authoring.lifespan import Opener
 from executor_sdk.authoring.ports import Fetcher
 from executor_sdk.authoring.registry import HandlerRegistry
+from executor_sdk.authoring.roles import Role, register
 from executor_sdk.authoring.signature import Reader
 from executor_sdk.authoring.task import Task
 from executor_sdk.authoring.threads import Threads
@@ -35,6 +40,9 @@ from executor_sdk.executions.record import Keep
 from executor_sdk.options.environment import unread
 from executor_sdk.settings import OPTIONS, Settings
 from executor_sdk.transports.asgi.app import Application
+from executor_sdk.transports.asgi.late import LateStart
+
+Included = TypeVar("Included", bound="Executor | type")
 
 if TYPE_CHECKING:
     from typing import Unpack
@@ -54,40 +62,95 @@ class Executor(Decorators):
     """
 
     def __init__(
-        self, provider_family: str, model_id: str, *, settings: Settings | None = None, **options: Unpack[Options]
+        self,
+        provider_family: str,
+        model_id: str,
+        *,
+        settings: Settings | None = None,
+        lifespan: Opener | Sequence[Opener] = (),
+        **options: Unpack[Options],
     ) -> None:
         """Name the executor; `options` are single settings, as `timeout_s=60`. A server's environment is over them.
 
+        Args:
+            lifespan: one asynchronous context manager function, or several: opened in their order before the first
+                request, closed in reverse after the last work. What one yields is a state of the process, and every
+                function of this executor gets it that asks for its type, as `pools: Pools`.
+
         Raises:
-            DefinitionError: a blank name, an option that does not exist, or a value that does not fit its option.
+            DefinitionError: a blank name, an option that does not exist, a value that does not fit its option, or a
+                lifespan that cannot work as it is.
         """
         self.settings: Final = (settings or Settings()).changed(**options)
         self.registry: Final = HandlerRegistry(provider_family, model_id)
-        super().__init__(self.registry)
+        for opener in lifespan if isinstance(lifespan, Sequence) else [lifespan]:
+            self.registry.add_lifespan(lifespans.define(opener, self, callers_locals()))
         self._app: Application | None = None
+        self._late: Final = LateStart(f"{provider_family}/{model_id}", self.application_to_serve)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve as an ASGI application, also mounted inside another one."""
-        if self._app is None or scope["type"] == "lifespan":
+        if scope["type"] == "lifespan":
             # A server that starts, and one that starts again, begins with a fresh ledger, slots and threads.
             try:
                 self._app = self.application_to_serve()
             except DefinitionError as error:
-                if scope["type"] != "lifespan":
-                    raise
                 # What is raised here instead would tell a server that it need not wait for any start.
                 await receive()
                 await send({"type": "lifespan.startup.failed", "message": error.message})
                 return
-        await self._app(scope, receive, send)
+        await (self._app or self._late.app or self._late)(scope, receive, send)
+
+    def include(self, other: Included) -> Included:
+        """Take over what another executor can do by now, or a class: its functions, its lifespans, its health check.
+
+        A class is one part of the state of the process: an instance is made when an application starts, its `setup`
+        opens it, its `close` ends it after the last work, its `health` is the health check, and its methods do what
+        `executor_sdk.execute` and `executor_sdk.verify` say above them. `close` is called where `setup` has succeeded.
+        Names and settings stay those of this executor.
+
+            @executor.include
+            class Analyst:
+                async def setup(self) -> None: ...
+
+                @execute("swarm")
+                async def find(self, ask: Ask, task: Task) -> Finding: ...
+
+        Raises:
+            DefinitionError: both do the same, or the class cannot work as it is; then nothing is taken over.
+        """
+        match other:
+            case Executor() if other is not self:
+                self.registry.include(other.registry)
+            case type():
+                self.registry.include(classes.members_of(other, callers_locals(), self.registry))
+            case _:
+                raise DefinitionError(
+                    f"executor.include takes another executor or a class, and this is {_described(other, self)}"
+                )
+        return other
+
+    def _take(self, function: Callable[..., Any], role: Role) -> None:
+        if classes.is_method(function):
+            raise DefinitionError(
+                f"{name_of(function)} is a method, and this executor has no instance to call it on; write "
+                "@executor.include above the class, `from executor_sdk import execute, verify`, and @execute(...) or "
+                "@verify above the method"
+            )
+        register(self.registry, function, role, callers_locals(), states=self.registry.states)
 
     @asynccontextmanager
     async def lifespan(self, app: object = None) -> AsyncIterator[None]:
         """Start and drain with an application around this executor: `Starlette(lifespan=executor.lifespan)`.
 
+        With it, a server that stops lets all work end, as if it served the executor alone. Without it, a mounted
+        executor starts with its first request, and nobody tells it of the stop: callers that the server waits for are
+        answered, work that nobody waits for is lost, and the state may stay open (uvicorn ends the process at SIGTERM).
+        An application with a lifespan of its own writes `async with executor.lifespan(): yield` in there.
+
         Raises:
             DefinitionError: the environment has a value that does not fit its option.
-            LedgerError: the ledger cannot be opened, so nothing may be served.
+            StartError, LedgerError: the state or the ledger cannot be opened, so nothing may be served.
         """
         served = self._app = self.application_to_serve()
         async with served.lifespan():
@@ -124,22 +187,40 @@ class Executor(Decorators):
             settings: in place of the executor's own.
             artifacts: where artifacts are kept, in place of what the settings say.
             fetcher: what `task.fetch` brings, in place of the guarded egress.
-            overrides: dependencies to put in place of others, for tests.
+            overrides: dependencies, lifespans and classes to put in place of others, for tests.
             observer: is told of every progress; what it returns cancels the work, for that reason.
             ledger: where executions are recorded, in place of what the settings say.
         """
         settings = settings or self.settings
         artifacts = artifacts or _artifacts(settings)
         egress = _egress(settings, artifacts)
+        around = self._surroundings(settings, overrides or {})
         dispatcher = Dispatcher(
             self.registry,
             _executions(settings, ledger or self._ledger(settings), observer),
             settings,
-            _surroundings(settings, overrides or {}),
+            around,
             artifacts=artifacts,
             fetcher=fetcher or egress,
         )
-        return Application(dispatcher, settings, stopped=egress.aclose)
+        return Application(dispatcher, settings, state=self._opened(around, overrides or {}, egress))
+
+    def _surroundings(self, settings: Settings, overrides: Mapping[Make, Make]) -> Surroundings:
+        reader = Reader((Task, Candidate), {}, self.registry.states)
+        parts = {part.source for part in self.registry.lifespans}
+        replaced = {make: reader.dependency(other) for make, other in overrides.items() if make not in parts}
+        return Surroundings(Threads(settings.threads), replaced, {})
+
+    @asynccontextmanager
+    async def _opened(
+        self, around: Surroundings, overrides: Mapping[Make, Make], egress: Egress
+    ) -> AsyncIterator[None]:
+        """The time in which functions have their state, and may fetch."""
+        parts = [lifespans.replaced(part, overrides.get(part.source)) for part in self.registry.lifespans]
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(egress.aclose)
+            await lifespans.open_all(parts, around, stack)
+            yield
 
     def _ledger(self, settings: Settings) -> Ledger:
         if settings.ledger is not None:
@@ -160,10 +241,8 @@ def reads(artifacts: ArtifactStore) -> ReadArtifact:
     return read
 
 
-def _surroundings(settings: Settings, overrides: Mapping[Make, Make]) -> Surroundings:
-    reader = Reader((Task, Candidate), {})
-    replaced = {make: reader.dependency(other) for make, other in overrides.items()}
-    return Surroundings(Threads(settings.threads), replaced)
+def _described(other: object, executor: Executor) -> str:
+    return "itself" if other is executor else f"an instance; write executor.include({type(other).__name__})"
 
 
 def _artifacts(settings: Settings) -> ArtifactStore:

@@ -38,6 +38,8 @@ class Surroundings(Struct, frozen=True):
     threads: Threads
     #: Dependencies that a test puts in place of others.
     overrides: Mapping[Make, Dependency] = {}
+    #: What lifespans have yielded, by type; filled when the application starts.
+    state: dict[Any, object] = {}
 
 
 async def call(
@@ -88,7 +90,9 @@ async def _with_dependencies(
     inputs: object,
 ) -> Any:
     async with AsyncExitStack() as stack:
-        injection = Injection(facts, threads=around.threads, stack=stack, overrides=around.overrides)
+        injection = Injection(
+            facts, threads=around.threads, stack=stack, overrides=around.overrides, state=around.state
+        )
         positional, named = await injection.arguments(signature, inputs)
         return await _invoked(function, signature, around, positional, named)
 

@@ -1,18 +1,13 @@
-"""The decorators of an executor: they read a function, register it and give it back as it was."""
+"""The decorators of authors: each reads what stands beside it, and gives the function back as it was."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar, overload
 
-from executor_sdk.authoring import handler as handlers
-from executor_sdk.authoring import health, verifier
-from executor_sdk.authoring.annotations import callers_locals
 from executor_sdk.authoring.handler import Limits
-from executor_sdk.authoring.registry import HandlerRegistry
-from executor_sdk.authoring.signature import Reader
-from executor_sdk.authoring.task import Task
-from executor_sdk.authoring.verdict import Candidate
+from executor_sdk.authoring.roles import Checks, Executes, Role, Verifies
 from executor_sdk.errors import DefinitionError
 from executor_sdk.options.option import check_names
 
@@ -26,11 +21,12 @@ DEFAULT_PROFILES = ("default",)
 OPTIONS = ("profiles", *Limits.__struct_fields__, "needs_answer")
 
 
-class Decorators:
+class Decorators(ABC):
     """What an author writes above functions. Each name is an endpoint's."""
 
-    def __init__(self, registry: HandlerRegistry) -> None:
-        self._registry = registry
+    @abstractmethod
+    def _take(self, function: Callable[..., Any], role: Role) -> None:
+        """Let `function` have this role."""
 
     @overload
     def execute(self, task_type: F, /) -> F: ...
@@ -83,18 +79,12 @@ class Decorators:
         except DefinitionError as error:
             above = "" if callable(task_type) else f"({task_type!r})"
             raise DefinitionError(f"@executor.execute{above}: {error.message}") from None
+        named = DEFAULT_TASK_TYPE if callable(task_type) else task_type
+        role = Executes(named, profiles, limits, needs_answer)
 
         def decorate(function: F) -> F:
             _check_callable(function, "execute")
-            handler = handlers.define(
-                function,
-                Reader((Task,), callers_locals()),
-                task_type=DEFAULT_TASK_TYPE if callable(task_type) else task_type,
-                profiles=profiles,
-                limits=limits,
-                needs_answer=needs_answer,
-            )
-            self._registry.add(handler)
+            self._take(function, role)
             return function
 
         return decorate(task_type) if callable(task_type) else decorate
@@ -114,8 +104,7 @@ class Decorators:
 
         def decorate(function: F) -> F:
             _check_callable(function, "verify")
-            reader = Reader((Candidate,), callers_locals())
-            self._registry.set_verifier(verifier.define(function, reader))
+            self._take(function, Verifies())
             return function
 
         return decorate if function is None else decorate(function)
@@ -135,7 +124,7 @@ class Decorators:
 
         def decorate(function: F) -> F:
             _check_callable(function, "health")
-            self._registry.set_health_check(health.define(function, Reader((), callers_locals())))
+            self._take(function, Checks())
             return function
 
         return decorate if function is None else decorate(function)
@@ -144,8 +133,8 @@ class Decorators:
 def _check_callable(function: object, decorator: str) -> None:
     if isinstance(function, type):
         raise DefinitionError(
-            f"@executor.{decorator} stands above the class {function.__name__}; give it an object instead, as "
-            f"executor.{decorator}(...)({function.__name__}()), or put it above a function that depends on one"
+            f"@executor.{decorator} stands above the class {function.__name__}; put @executor.include above the class, "
+            f"and above its methods what they do, as `from executor_sdk import execute, verify` has it"
         )
     if isinstance(function, staticmethod | classmethod) or not callable(function):
         kind = type(function).__name__

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from msgspec import Struct
 
+from executor_sdk.authoring.annotations import name_of
 from executor_sdk.authoring.calling import Surroundings, call
 from executor_sdk.authoring.signature import Reader, Signature
 from executor_sdk.cancelling import Alarms
@@ -25,6 +26,11 @@ class HealthCheck(Struct, frozen=True):
 
     function: Callable[..., Any]
     signature: Signature
+
+    @property
+    def name(self) -> str:
+        """The function's name, for messages."""
+        return name_of(self.function)
 
     async def ask(self, around: Surroundings) -> tuple[bool, dict[str, Json]]:
         """Whether it is healthy, and what it says about it."""

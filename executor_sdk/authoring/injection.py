@@ -9,7 +9,7 @@ from typing import Any
 import anyio
 
 from executor_sdk.authoring.depends import Make
-from executor_sdk.authoring.signature import Dependency, Fact, Inputs, Shape, Signature, Source
+from executor_sdk.authoring.signature import Dependency, Fact, Inputs, ProcessState, Shape, Signature, Source
 from executor_sdk.authoring.threads import Threads
 
 
@@ -37,11 +37,13 @@ class Injection:
         threads: Threads,
         stack: AsyncExitStack,
         overrides: Mapping[Make, Dependency],
+        state: Mapping[Any, object],
     ) -> None:
         self._facts = facts
         self._threads = threads
         self._stack = stack
         self._overrides = overrides
+        self._state = state
         self._made: dict[Make, object] = {}
 
     async def arguments(self, signature: Signature, inputs: object = None) -> tuple[list[Any], dict[str, Any]]:
@@ -62,6 +64,8 @@ class Injection:
                 return inputs
             case Fact(kind):
                 return self._facts[kind]
+            case ProcessState(kind):
+                return self._state[kind]
             case Dependency(make):
                 if make not in self._made:
                     self._made[make] = await self._enter(self._overrides.get(make, source))

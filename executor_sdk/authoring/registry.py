@@ -1,12 +1,14 @@
-"""The registry: which handler does which task type, who verifies, who says whether all is well."""
+"""The registry: which handler does which task type, who verifies, who says whether all is well, on which state."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
+from executor_sdk.authoring.annotations import name_of
 from executor_sdk.authoring.handler import Handler
 from executor_sdk.authoring.health import HealthCheck
+from executor_sdk.authoring.lifespan import Lifespan
 from executor_sdk.authoring.verifier import Verifier
 from executor_sdk.errors import DefinitionError, DuplicateHandlerError, UnknownTaskTypeError
 from executor_sdk.protocol.plain import Json
@@ -25,6 +27,7 @@ class HandlerRegistry:
     handlers: list[Handler] = field(default_factory=list)
     verifier: Verifier | None = None
     health_check: HealthCheck | None = None
+    lifespans: list[Lifespan] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         for name in ("provider_family", "model_id"):
@@ -32,8 +35,6 @@ class HandlerRegistry:
             if not str(value).strip():
                 raise DefinitionError(f"{name} is blank; kernels keep an executor's reputation under it, so name one")
         self._by_name: dict[tuple[str, str], Handler] = {}
-        for handler in self.handlers:
-            self._index(handler)
 
     def add(self, handler: Handler) -> None:
         """Take `handler` in.
@@ -41,23 +42,55 @@ class HandlerRegistry:
         Raises:
             DuplicateHandlerError: its task type and profile are taken.
         """
+        self._check_free(handler)
         self._index(handler)
         self.handlers.append(handler)
 
     def set_verifier(self, verifier: Verifier) -> None:
         """Take the one verifier in; `/verify` says nothing that could tell two apart."""
-        if self.verifier is not None:
-            raise DuplicateHandlerError(
-                f"{self.verifier.name} verifies already, and /verify does not name a task type; let one function "
-                f"take Candidate[A | B] and call {verifier.name}"
-            )
+        self._check_no_verifier(verifier)
         self.verifier = verifier
 
     def set_health_check(self, check: HealthCheck) -> None:
         """Take the one health check in."""
-        if self.health_check is not None:
-            raise DuplicateHandlerError("a health check is there already; let one function ask all that must be asked")
+        self._check_no_health_check(check)
         self.health_check = check
+
+    def add_lifespan(self, lifespan: Lifespan) -> None:
+        """Take `lifespan` in; one that is there already is opened once.
+
+        Raises:
+            DefinitionError: another one yields the same type.
+        """
+        self._check_kind(lifespan)
+        if not self._has(lifespan):
+            self.lifespans.append(lifespan)
+
+    def include(self, other: HandlerRegistry) -> None:
+        """Take in all that `other` can do; nothing of it where part of it cannot be taken.
+
+        Raises:
+            DefinitionError: both want to do the same; the message names both.
+        """
+        for handler in other.handlers:
+            self._check_free(handler)
+        if other.verifier is not None:
+            self._check_no_verifier(other.verifier)
+        if other.health_check is not None:
+            self._check_no_health_check(other.health_check)
+        for lifespan in other.lifespans:
+            self._check_kind(lifespan)
+        for lifespan in other.lifespans:
+            self.add_lifespan(lifespan)
+        for handler in other.handlers:
+            self.add(handler)
+        self.verifier = other.verifier or self.verifier
+        self.health_check = other.health_check or self.health_check
+
+    @property
+    def states(self) -> tuple[Any, ...]:
+        """The types by which functions may ask for the state of the process."""
+        return tuple(lifespan.kind for lifespan in self.lifespans if lifespan.kind is not None)
 
     def find(self, task_type: str, profile: str) -> Handler:
         """The handler for a task.
@@ -95,6 +128,9 @@ class HandlerRegistry:
         }
 
     def _index(self, handler: Handler) -> None:
+        self._by_name.update(dict.fromkeys(((handler.task_type, one) for one in handler.profiles), handler))
+
+    def _check_free(self, handler: Handler) -> None:
         for profile in handler.profiles:
             taken = self._by_name.get((handler.task_type, profile))
             if taken is not None:
@@ -102,7 +138,32 @@ class HandlerRegistry:
                     f"{taken.name} and {handler.name} both want task type {handler.task_type!r} in profile "
                     f"{profile!r}; give one of them another task type, or profiles=('another',)"
                 )
-        self._by_name.update(dict.fromkeys(((handler.task_type, one) for one in handler.profiles), handler))
+
+    def _check_no_verifier(self, verifier: Verifier) -> None:
+        if self.verifier is not None:
+            raise DuplicateHandlerError(
+                f"{self.verifier.name} verifies already, and /verify does not name a task type; let one function "
+                f"take Candidate[A | B] and call {verifier.name}"
+            )
+
+    def _check_no_health_check(self, check: HealthCheck) -> None:
+        if self.health_check is not None:
+            raise DuplicateHandlerError(
+                f"a health check is there already, {self.health_check.name}; let one function ask all that must be "
+                f"asked, and call {check.name}"
+            )
+
+    def _check_kind(self, lifespan: Lifespan) -> None:
+        taken = next((one for one in self.lifespans if lifespan.kind is not None and one.kind == lifespan.kind), None)
+        if taken is not None and not self._has(lifespan):
+            kind = name_of(lifespan.kind)
+            raise DefinitionError(
+                f"{name_of(taken.source)} and {name_of(lifespan.source)} both yield {kind}, and functions ask for a "
+                f"state by its type; let one of them yield another class, as class Other{kind}({kind})"
+            )
+
+    def _has(self, lifespan: Lifespan) -> bool:
+        return any(one.source is lifespan.source for one in self.lifespans)
 
     def _what_there_is(self, task_type: str, profile: str) -> str:
         if task_type in self.task_types:

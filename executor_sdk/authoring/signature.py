@@ -35,7 +35,13 @@ class Dependency(Struct, frozen=True):
     signature: Signature
 
 
-Source: TypeAlias = Inputs | Fact | Dependency
+class ProcessState(Struct, frozen=True):
+    """The value is a state of the process: what a lifespan yields that says `kind`."""
+
+    kind: Any
+
+
+Source: TypeAlias = Inputs | Fact | Dependency | ProcessState
 
 
 class Parameter(Struct, frozen=True):
@@ -74,8 +80,8 @@ class Signature(Struct, frozen=True, dict=True):
 
     @cached_property
     def needs_making(self) -> bool:
-        """Whether a parameter is a dependency, which has to be made for each call and closed after it."""
-        return any(isinstance(one.source, Dependency) for one in self.parameters)
+        """Whether a parameter is more than inputs and facts: a dependency, made for the call, or a state."""
+        return any(isinstance(one.source, Dependency | ProcessState) for one in self.parameters)
 
     @property
     def inputs(self) -> Inputs | None:
@@ -93,11 +99,22 @@ ANYTHING: Final = inspect.Parameter.empty
 
 
 class Reader:
-    """Reads signatures of functions that may ask for `facts`, in a place where `local_names` are known."""
+    """Reads signatures of functions that may ask for `facts` and `states`, in a place where `local_names` are known.
 
-    def __init__(self, facts: tuple[type, ...], local_names: Mapping[str, Any]) -> None:
+    The functions are methods where they have an `owner`: one of the states, to which their first parameter belongs.
+    """
+
+    def __init__(
+        self,
+        facts: tuple[type, ...],
+        local_names: Mapping[str, Any],
+        states: tuple[Any, ...] = (),
+        owner: type | None = None,
+    ) -> None:
         self._facts = facts
         self._local_names = dict(local_names)
+        self._states = states
+        self._owner = owner
 
     def handler(self, function: Callable[..., Any]) -> Signature:
         """The signature of a function that takes the caller's inputs beside what is injected.
@@ -120,8 +137,11 @@ class Reader:
 
     def _read(self, function: Callable[..., Any], *, takes_inputs: bool, chain: tuple[Make, ...]) -> Signature:
         hints = resolved(function, self._local_names)
+        parameters = _parameters(function)
+        if self._owner is not None and not chain:
+            hints[_first(function, parameters).name] = self._owner
         read: list[Parameter] = []
-        for parameter in _parameters(function):
+        for parameter in parameters:
             annotation = hints.get(parameter.name, ANYTHING)
             source = self._source(parameter, annotation, chain)
             if source is None and takes_inputs:
@@ -137,9 +157,10 @@ class Reader:
         for mark in (*marks, parameter.default):
             if isinstance(mark, Depends):
                 return self.dependency(mark.make, chain)
+        annotation = get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
+        if annotation in self._states:
+            return ProcessState(annotation)
         kind = get_origin(annotation) or annotation
-        if kind is Annotated:
-            kind = get_args(annotation)[0]
         found = next((fact for fact in self._facts if inspect.isclass(kind) and issubclass(kind, fact)), None)
         return None if found is None else Fact(found, annotation)
 
@@ -166,6 +187,12 @@ def _parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:
     return parameters
 
 
+def _first(function: Callable[..., Any], parameters: list[inspect.Parameter]) -> inspect.Parameter:
+    if not parameters or parameters[0].kind is inspect.Parameter.KEYWORD_ONLY:
+        raise HandlerSignatureError(f"{name_of(function)} is a method that takes no `self`; write it first")
+    return parameters[0]
+
+
 def _first_inputs(
     function: Callable[..., Any], parameter: inspect.Parameter, annotation: Any, read: list[Parameter]
 ) -> Inputs:
@@ -174,7 +201,7 @@ def _first_inputs(
         raise HandlerSignatureError(
             f"{name_of(function)}: {taken!r} takes the inputs already, so nothing is left for {parameter.name!r}; "
             "put all inputs into one model (class Ask(BaseModel): ...), annotate the task as `task: Task`, and "
-            "anything else as `Annotated[X, Depends(make_x)]`"
+            "anything else as `Annotated[X, Depends(make_x)]`, or as a type that a lifespan yields"
         )
     if annotation is ANYTHING and parameter.name == "task":
         raise HandlerSignatureError(f"{name_of(function)}: annotate the task, as `task: Task`")

@@ -31,7 +31,7 @@ class Threads:
         """Threads in use, those abandoned at a deadline among them."""
         return self._slots.statistics().borrowed_tokens
 
-    async def run(self, function: Callable[..., Any], *positional: Any, **named: Any) -> Any:
+    async def run(self, function: Callable[..., Any], /, *positional: Any, **named: Any) -> Any:
         """Call `function` in a thread, with a copy of the caller's context variables.
 
         A thread cannot be stopped. Cancelled, this call returns at once and leaves the thread to itself; its slot is

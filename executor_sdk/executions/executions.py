@@ -8,7 +8,7 @@ from typing import Final
 
 from executor_sdk.errors import DrainingError, SaturatedError, TaskLostError
 from executor_sdk.executions.admission import Admission
-from executor_sdk.executions.ledger import Ledger, LedgerError, StepBusyError
+from executor_sdk.executions.ledger import Ledger, StepBusyError
 from executor_sdk.executions.live import Observer
 from executor_sdk.executions.plan import How, Plan, Reply, WorkBounds
 from executor_sdk.executions.presence import Presence
@@ -46,7 +46,6 @@ class Executions:
         self._drain_s = drain_s
         self._clock = clock or ledger.now_ms
         self._works = Works(ledger, self._clock, observer)
-        self._is_started = False
         self._draining = False
         self._waiting = 0
         self._held_bytes = 0
@@ -78,15 +77,10 @@ class Executions:
         """
         await self._ledger.prepare()
         await self._ledger.bury(self._clock())
-        self._is_started = True
 
-    async def failure(self) -> str | None:
-        """Why nothing can be done here at all; None while all is well. What nobody has started is started by this."""
-        if not self._is_started:
-            try:
-                await self.start()
-            except LedgerError as error:
-                return error.message
+    @property
+    def failure(self) -> str | None:
+        """Why nothing can be done here at all; None while all is well."""
         if self._works.unrecorded:
             return f"the ends of {self._works.unrecorded} works cannot be recorded; the log has the reason"
         return self._ledger.failure

@@ -105,7 +105,8 @@ def in_process(
     Args:
         executor: the executor under test; it is not changed.
         files: what `task.fetch` and `candidate.fetch` find, by URI. There is no way to any network.
-        overrides: dependencies to put in place of others, by the function that makes them.
+        overrides: dependencies, lifespans and included classes to put in place of others, by the function or class
+            that makes them; a lifespan by another, by a class, or by a function that returns what it would yield.
         options: settings in place of the executor's own, as `timeout_s=0.1`.
     """
     kept: dict[str, bytes] = {}

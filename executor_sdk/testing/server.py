@@ -63,8 +63,20 @@ async def running(app: ASGIApp) -> AsyncIterator[None]:
     to_app, asked = anyio.create_memory_object_stream[MutableMapping[str, Any]](2)
     answered, from_app = anyio.create_memory_object_stream[MutableMapping[str, Any]](2)
 
+    has_failed = False
+
+    async def tell(message: MutableMapping[str, Any]) -> None:
+        nonlocal has_failed
+        has_failed = message["type"].endswith(".failed")
+        await answered.send(message)
+
     async def live() -> None:
-        await app({"type": "lifespan", "asgi": {"version": "3.0"}}, asked.receive, answered.send)
+        try:
+            await app({"type": "lifespan", "asgi": {"version": "3.0"}}, asked.receive, tell)
+        except Exception:
+            # An application may raise what it has told already.
+            if not has_failed:
+                raise
 
     # Kept and raised at the end: a task group would wrap it, and a test could not name what it expects.
     error: BaseException | None = None
@@ -80,9 +92,10 @@ async def running(app: ASGIApp) -> AsyncIterator[None]:
             if not isinstance(error, LifespanError):
                 with anyio.CancelScope(shield=True):
                     await to_app.send({"type": "lifespan.shutdown"})
-                    _check(await from_app.receive())
+                    ended = await from_app.receive()
     if error is not None:
         raise error
+    _check(ended)
 
 
 def _check(message: MutableMapping[str, Any]) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Final
 
 from starlette.routing import Route, Router
@@ -22,15 +22,12 @@ _NEW_WORK: Final = (NEW_WORK_HEADER.encode(), b"true")
 
 
 class Application:
-    """The four endpoints, and a lifespan that opens and drains. Mounted inside another application, whose lifespan
-    never reaches it, it opens with its first request."""
+    """The four endpoints, and a lifespan that opens and drains."""
 
-    def __init__(
-        self, dispatcher: Dispatcher, settings: Settings, *, stopped: Callable[[], Awaitable[None]] | None = None
-    ) -> None:
-        """`stopped` is called after the last work has ended."""
+    def __init__(self, dispatcher: Dispatcher, settings: Settings, *, state: AbstractAsyncContextManager[None]) -> None:
+        """`state` is opened before anything else, and closed after the last work has ended."""
         self._dispatcher = dispatcher
-        self._stopped = stopped
+        self._state = state
         reader = BodyReader(
             max_bytes=settings.max_body_bytes,
             timeout_s=settings.body_timeout_s,
@@ -62,20 +59,19 @@ class Application:
 
     @asynccontextmanager
     async def lifespan(self) -> AsyncIterator[None]:
-        """From the start of a server to its end.
+        """From the start of a server to its end; once.
 
         Raises:
-            LedgerError: the ledger cannot be opened; nothing may be served.
+            StartError, LedgerError: the state or the ledger cannot be opened; nothing may be served.
         """
-        try:
-            await self._dispatcher.start()
-            yield
-        finally:
-            for call in self._calls:
-                await call.flush()
-            await self._dispatcher.drain()
-            if self._stopped is not None:
-                await self._stopped()
+        async with self._state:
+            try:
+                await self._dispatcher.start()
+                yield
+            finally:
+                for call in self._calls:
+                    await call.flush()
+                await self._dispatcher.drain()
 
     def _execute(self, body: bytes, caller: str, presence: Presence[Work], headers: Headers) -> Awaitable[Reply | None]:
         wants_new_work = _NEW_WORK in headers

@@ -718,7 +718,7 @@ async def test_an_end_that_cannot_be_written_is_written_once_it_can() -> None:
             await until(lambda: ledger.refused > 0)
             group.start_soon(ask, 2)
             await until(lambda: executions.load["joined"] == 2)
-            failure = await executions.failure()
+            failure = executions.failure
             with pytest.raises(SaturatedError, match="cannot be recorded"):
                 await executions.run(make_ask("other"), make_plan(effect.perform))
             ledger.is_full = False
@@ -726,7 +726,7 @@ async def test_an_end_that_cannot_be_written_is_written_once_it_can() -> None:
     assert [reply.outcome for reply in replies if reply] == [ANSWER] * 2
     assert effect.starts == 1
     assert failure is not None
-    assert await executions.failure() is None
+    assert executions.failure is None
     assert await executions.run(make_ask("other"), make_plan(effect.perform)) is not None
 
 

@@ -1,0 +1,219 @@
+"""Lifespans: functions of an author that open the state of a process before its first request, and close it."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from functools import partial
+from typing import Any, Final, TypeAlias, get_args, get_origin
+
+import anyio.to_thread
+from msgspec import Struct
+
+from executor_sdk.authoring.annotations import name_of, resolved
+from executor_sdk.authoring.calling import Surroundings
+from executor_sdk.errors import DefinitionError, StartError
+
+#: What an author gives: a generator, or what `@asynccontextmanager` makes of one, that takes nothing or the executor.
+Opener: TypeAlias = Callable[..., AbstractAsyncContextManager[Any] | AsyncIterator[Any]]
+
+#: Whose classes stand for anything, so that a parameter of such a type says nothing about where its value comes from.
+_TOO_COMMON: Final = {"builtins", "typing", "collections", "collections.abc", "types"}
+
+_EXAMPLE: Final = "`@asynccontextmanager`, `async def pools() -> AsyncIterator[Pools]:`, `yield Pools(...)`"
+
+
+class Lifespan(Struct, frozen=True, eq=False):
+    """One part of the state of a process, from its opening to its closing."""
+
+    #: As the author wrote it: a function, or the class of the instance.
+    source: Callable[..., Any]
+    #: The type by which functions ask for what it yields; None where it yields nothing.
+    kind: Any
+    manager: Callable[[], AbstractAsyncContextManager[object]]
+
+    async def open(self, stack: AsyncExitStack) -> object:
+        """What it yields; `stack` closes it.
+
+        Raises:
+            StartError: it raised, or yields something else than it says; the cause holds the traceback.
+        """
+        try:
+            return await stack.enter_async_context(self.manager())
+        except StartError:
+            raise
+        except Exception as error:
+            sentence = f"{name_of(self.source)} raised {type(error).__name__}, so this executor does not start"
+            raise StartError(f"{sentence}; the log has the traceback") from error
+
+
+def define(function: Opener, executor: object, local_names: Mapping[str, Any]) -> Lifespan:
+    """The lifespan that `function` opens, for `executor`; `local_names` are known where it was written.
+
+    Raises:
+        DefinitionError: it is no function of that kind; the message says what to write instead.
+    """
+    manager = _manager_of(function)
+    if manager is None:
+        shown = name_of(function) if inspect.isroutine(function) else repr(function)
+        raise DefinitionError(
+            f"lifespan={shown} is no asynchronous generator function; write {_EXAMPLE}, and give the function itself"
+        )
+    written = inspect.unwrap(function)
+    hints = resolved(written, dict(local_names))
+    kind = _yielded(written, hints.get("return"))
+    if parameters := list(inspect.signature(written).parameters.values()):
+        _check_parameters(written, parameters, hints, executor)
+        manager = partial(manager, executor)
+    return Lifespan(function, kind, partial(_checked, manager, kind, name_of(written)))
+
+
+def lifespan_of(taken: type) -> Lifespan:
+    """The life of the one instance of a class: its optional `setup` opens it, and its optional `close` ends it.
+
+    Raises:
+        DefinitionError: it cannot be made or opened with nothing.
+    """
+    _check_takes_nothing(f"{taken.__qualname__}.__init__", list(inspect.signature(taken).parameters.values()))
+    return Lifespan(taken, taken, partial(_living, taken, _hook(taken, "setup"), _hook(taken, "close")))
+
+
+def replaced(lifespan: Lifespan, other: Callable[..., Any] | None) -> Lifespan:
+    """`lifespan` as a test has it: opened by another one, made by a class or by a function; None leaves it."""
+    if other is None:
+        return lifespan
+    manager = lifespan_of(other).manager if inspect.isclass(other) else _manager_of(other)
+    return Lifespan(lifespan.source, lifespan.kind, manager or partial(_returned, other))
+
+
+def method_of(taken: type, name: str) -> Callable[..., Any] | None:
+    """The method of that name as its class holds it; None if there is none.
+
+    Raises:
+        DefinitionError: that is no method.
+    """
+    found = inspect.getattr_static(taken, name, None)
+    if found is None or inspect.isfunction(found):
+        return found
+    raise DefinitionError(f"{taken.__qualname__}.{name} is a {type(found).__name__}; write it as a method")
+
+
+async def open_all(lifespans: Iterable[Lifespan], around: Surroundings, stack: AsyncExitStack) -> None:
+    """Open all of them in their order, for `stack` to close in reverse; what they yield is then in `around`.
+
+    Raises:
+        StartError: one of them cannot be opened.
+    """
+    for lifespan in lifespans:
+        value = await lifespan.open(stack)
+        if lifespan.kind is not None:
+            around.state[lifespan.kind] = value
+
+
+def _manager_of(function: Callable[..., Any]) -> Callable[..., AbstractAsyncContextManager[object]] | None:
+    """What opens, where `function` is an asynchronous generator function, or a context manager made of one."""
+    if inspect.isasyncgenfunction(function):
+        return asynccontextmanager(function)
+    return function if inspect.isasyncgenfunction(inspect.unwrap(function)) else None
+
+
+def _yielded(function: Callable[..., Any], returns: Any) -> Any:
+    if get_origin(returns) not in {AsyncIterator, AsyncGenerator}:
+        raise DefinitionError(
+            f"{name_of(function)} does not say what it yields; annotate it as `-> AsyncIterator[Pools]`, or as "
+            "`-> AsyncIterator[None]` if functions get nothing from it"
+        )
+    kind = get_args(returns)[0]
+    if kind is None or kind is type(None):
+        return None
+    named = get_origin(kind) or kind
+    if not inspect.isclass(named) or named.__module__ in _TOO_COMMON:
+        raise DefinitionError(
+            f"{name_of(function)} yields {getattr(named, '__name__', named)}, by which no function could ask for it; "
+            "yield an instance of a class of your own (class Pools: ...)"
+        )
+    return kind
+
+
+def _check_parameters(
+    function: Callable[..., Any], parameters: list[inspect.Parameter], hints: Mapping[str, Any], executor: object
+) -> None:
+    first, *others = parameters
+    hint = hints.get(first.name, object)
+    takes_executor = (
+        first.kind in {first.POSITIONAL_ONLY, first.POSITIONAL_OR_KEYWORD}
+        and inspect.isclass(hint)
+        and isinstance(executor, hint)
+    )
+    if others or not takes_executor:
+        names = ", ".join(one.name for one in parameters)
+        raise DefinitionError(
+            f"{name_of(function)} takes {names}; a lifespan takes nothing, or the executor as `executor: Executor`"
+        )
+
+
+@asynccontextmanager
+async def _checked(
+    manager: Callable[[], AbstractAsyncContextManager[object]], kind: Any, name: str
+) -> AsyncIterator[object]:
+    async with manager() as value:
+        expected = get_origin(kind) or kind
+        if kind is not None and not _may_be(value, expected):
+            raise StartError(
+                f"{name} yielded a {type(value).__name__}, but says that it yields {expected.__name__}, so this "
+                "executor does not start"
+            )
+        yield value
+
+
+@asynccontextmanager
+async def _returned(make: Callable[[], Any]) -> AsyncIterator[object]:
+    made = make()
+    yield await made if inspect.isawaitable(made) else made
+
+
+def _may_be(value: object, kind: type) -> bool:
+    try:
+        return isinstance(value, kind)
+    except TypeError:  # a protocol, or a TypedDict: nobody can ask
+        return True
+
+
+def _hook(taken: type, name: str) -> Callable[[Any], Any] | None:
+    hook = method_of(taken, name)
+    if hook is not None:
+        _check_takes_nothing(name_of(hook), list(inspect.signature(hook).parameters.values())[1:])
+    return hook
+
+
+@asynccontextmanager
+async def _living(
+    taken: type, setup: Callable[[Any], Any] | None, close: Callable[[Any], Any] | None
+) -> AsyncIterator[object]:
+    # In the loop, where clients of asynchronous libraries want to be made.
+    instance = taken()
+    if setup is not None:
+        await _called(setup, instance)
+    try:
+        yield instance
+    finally:
+        if close is not None:
+            await _called(close, instance)
+
+
+async def _called(hook: Callable[[Any], Any], instance: object) -> None:
+    if inspect.iscoroutinefunction(hook):
+        await hook(instance)
+    else:
+        await anyio.to_thread.run_sync(hook, instance)
+
+
+def _check_takes_nothing(name: str, parameters: list[inspect.Parameter]) -> None:
+    never_needed = {inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD}
+    needed = [one.name for one in parameters if one.default is one.empty and one.kind not in never_needed]
+    if needed:
+        raise DefinitionError(
+            f"{name} takes {', '.join(needed)}, but is called with nothing but `self` when the executor starts; give "
+            "a default, or open in `setup` what is needed"
+        )
