@@ -286,13 +286,17 @@ async def test_a_value_that_cannot_be_read_stops_the_start(monkeypatch: pytest.M
 
 
 @pytest.mark.anyio
-async def test_a_mount_that_no_start_reaches_answers_nothing_with_such_a_value(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The application around it tells of the error."""
+async def test_a_mount_that_no_start_reaches_is_unhealthy_with_such_a_value(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Until the value is mended: each request tries to start it."""
     monkeypatch.setenv("EXECUTOR_THREADS", "many")
 
     async with httpx2.AsyncClient(transport=httpx2.ASGITransport(mounted(an_executor()))) as http:
-        with pytest.raises(DefinitionError, match="EXECUTOR_THREADS='many'"):
-            await http.get("http://host/agents/health")
+        unhealthy = await http.get("http://host/agents/health")
+        monkeypatch.delenv("EXECUTOR_THREADS")
+        healthy = await http.get("http://host/agents/health")
+
+    assert (unhealthy.status_code, healthy.status_code) == (503, 200)
+    assert "EXECUTOR_THREADS='many'" in unhealthy.json()["message"]
 
 
 def test_variables_that_nobody_reads_are_told_once_at_the_start(
