@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import pytest
 
-from executor_sdk import Executor, Refuse, TryLater
+from executor_sdk import Executor, Refuse, TryLater, in_process
 from executor_sdk.testing.server import serve
 
 ROOT: Final = Path(__file__).resolve().parent.parent
@@ -64,7 +64,7 @@ def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Any
 
 def test_every_block_is_known_here() -> None:
     """A new one needs its test."""
-    assert (len(PYTHON), len(CONSOLE)) == (3, 3)
+    assert (len(PYTHON), len(CONSOLE)) == (4, 3)
 
 
 def test_the_first_page_and_its_test_hold_as_printed(load: Callable[[str], Any]) -> None:
@@ -86,6 +86,55 @@ def test_an_authors_words_mean_what_stands_beside_them(line: str, load: Callable
     with pytest.raises((Refuse, TryLater)) as told:
         said()
     assert told.value.status_code == int(status[1])
+
+
+#: What the block about state leaves to its reader.
+BESIDE_STATE: Final = """
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pydantic import BaseModel
+from executor_sdk import Executor, execute
+
+class Ask(BaseModel):
+    amount: float
+    currency: str
+
+class Finding(BaseModel):
+    answer: str
+
+class Rates:
+    @classmethod
+    async def load(cls): return cls()
+    def of(self, currency): return 2.0
+
+class FakeRates(Rates):
+    def of(self, currency): return 3.0
+
+class Model:
+    def forecast(self, amount): return f"model says {amount}"
+
+async def load_model(): return Model()
+"""
+FAKE_ANALYST: Final = """
+class FakeModel(Model):
+    def forecast(self, amount): return "fake " + super().forecast(amount)
+
+class FakeAnalyst(Analyst):
+    async def setup(self): self.model = FakeModel()
+"""
+
+
+def test_state_of_the_process_reaches_functions_and_classes(load: Callable[[str], Any]) -> None:
+    """And a test replaces it as the page says."""
+    page = load(BESIDE_STATE + PYTHON[3] + FAKE_ANALYST)
+    ask = {"amount": 2, "currency": "EUR"}
+
+    with in_process(page.executor) as rt:
+        assert rt.execute(ask, task_type="swarm").output.answer == "4.0"
+        assert rt.execute(ask, task_type="forecast").output.answer == "model says 4.0"
+    with in_process(page.executor, overrides={page.rates: page.FakeRates, page.Analyst: page.FakeAnalyst}) as rt:
+        assert rt.execute(ask, task_type="swarm").output.answer == "6.0"
+        assert rt.execute(ask, task_type="forecast").output.answer == "fake model says 6.0"
 
 
 @pytest.mark.parametrize("script", re.findall(r"^(scripts/\w+)", CONSOLE[0], re.MULTILINE))
