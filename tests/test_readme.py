@@ -66,7 +66,7 @@ def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Any
 
 def test_every_block_is_known_here() -> None:
     """A new one needs its test."""
-    assert (len(PYTHON), len(CONSOLE)) == (4, 3)
+    assert (len(PYTHON), len(CONSOLE)) == (5, 3)
 
 
 def test_the_first_page_and_its_test_hold_as_printed(load: Callable[[str], Any]) -> None:
@@ -74,6 +74,14 @@ def test_the_first_page_and_its_test_hold_as_printed(load: Callable[[str], Any])
     page = load(PYTHON[0] + "URL = 'https://data.example.com/sales.csv'\n" + PYTHON[1])
 
     page.test_growth()
+
+
+BESIDE_ASKING: Final = """
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from executor_sdk import ExecutorClient
+
+"""
 
 
 def test_another_executor_is_asked_as_printed(load: Callable[[str], Any]) -> None:
@@ -84,10 +92,9 @@ def test_another_executor_is_asked_as_printed(load: Callable[[str], Any]) -> Non
     )
     peer = load(PYTHON[0]).executor
     with serve(peer.application(fetcher=Files(files, MemoryArtifacts()))) as served:
-        page = load(PYTHON[0] + PYTHON[3].replace(EXECUTOR_URL, served.url))
+        page = load(PYTHON[0] + BESIDE_ASKING + PYTHON[4].replace(EXECUTOR_URL, served.url))
         with in_process(page.executor) as rt:
-            done = rt.execute({"data_url": url}, task_type="review")
-            rt.call(page.drivers_client.aclose)
+            done = rt.execute({"data_url": url})
 
     assert (done.output.decision, done.output.confidence) == ("GROWTH", 0.5)
 
@@ -104,6 +111,55 @@ def test_an_authors_words_mean_what_stands_beside_them(line: str, load: Callable
     with pytest.raises((Refuse, TryLater)) as told:
         said()
     assert told.value.status_code == int(status[1])
+
+
+#: What the block about state leaves to its reader.
+BESIDE_STATE: Final = """
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pydantic import BaseModel
+from executor_sdk import Executor, execute
+
+class Ask(BaseModel):
+    amount: float
+    currency: str
+
+class Finding(BaseModel):
+    answer: str
+
+class Rates:
+    @classmethod
+    async def load(cls): return cls()
+    def of(self, currency): return 2.0
+
+class FakeRates(Rates):
+    def of(self, currency): return 3.0
+
+class Model:
+    def forecast(self, amount): return f"model says {amount}"
+
+async def load_model(): return Model()
+"""
+FAKE_ANALYST: Final = """
+class FakeModel(Model):
+    def forecast(self, amount): return "fake " + super().forecast(amount)
+
+class FakeAnalyst(Analyst):
+    async def setup(self): self.model = FakeModel()
+"""
+
+
+def test_state_of_the_process_reaches_functions_and_classes(load: Callable[[str], Any]) -> None:
+    """And a test replaces it as the page says."""
+    page = load(BESIDE_STATE + PYTHON[3] + FAKE_ANALYST)
+    ask = {"amount": 2, "currency": "EUR"}
+
+    with in_process(page.executor) as rt:
+        assert rt.execute(ask, task_type="swarm").output.answer == "4.0"
+        assert rt.execute(ask, task_type="forecast").output.answer == "model says 4.0"
+    with in_process(page.executor, overrides={page.rates: page.FakeRates, page.Analyst: page.FakeAnalyst}) as rt:
+        assert rt.execute(ask, task_type="swarm").output.answer == "6.0"
+        assert rt.execute(ask, task_type="forecast").output.answer == "fake model says 6.0"
 
 
 @pytest.mark.parametrize("script", re.findall(r"^(scripts/\w+)", CONSOLE[0], re.MULTILINE))

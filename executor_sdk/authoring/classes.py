@@ -1,4 +1,8 @@
-"""Classes of an author: their methods are marked here, and read when an executor includes the class."""
+"""Classes of an author: their methods are marked here, and read when an executor includes the class.
+
+The verb is `include`, as routers and task modules of other frameworks are included, and the same for a class as for an
+executor: both are declared apart, and taken over whole. A class is no base class to derive from, so it can be any.
+"""
 
 from __future__ import annotations
 

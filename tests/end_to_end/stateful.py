@@ -52,5 +52,16 @@ async def work(inputs: dict[str, Any], pools: Pools) -> dict[str, Any]:
 
 mounted = Starlette(routes=[Mount("/agents", executor)], lifespan=executor.lifespan)
 
-#: The same without a lifespan around it.
+
+async def no_pools() -> AsyncIterator[Pools]:
+    """A state that cannot be opened."""
+    if not (FOLDER / "database").exists():
+        raise ConnectionError("there is no database")
+    yield Pools()
+
+
+stateless = Executor("tests", "stateless-1", lifespan=no_pools)
+around_stateless = Starlette(routes=[Mount("/agents", stateless)], lifespan=stateless.lifespan)
+
+#: The first one without a lifespan around it.
 unheard = Starlette(routes=[Mount("/agents", executor)])

@@ -115,6 +115,27 @@ def test_an_option_that_cannot_be_read_stops_the_start_of_any_server() -> None:
     assert code > 0
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("uvicorn", "tests.end_to_end.stateful:stateless", "--port", "0"),
+        ("uvicorn", "tests.end_to_end.stateful:around_stateless", "--port", "0"),
+        ("executor_sdk.cli", "serve", "tests.end_to_end.stateful:stateless", "--listen", "127.0.0.1:0"),
+    ],
+    ids=lambda command: f"{command[0]} {command[-3]}",
+)
+def test_a_lifespan_that_fails_stops_the_start(command: tuple[str, ...], tmp_path: Path) -> None:
+    """With a sentence in the log, and what was raised above it."""
+    with started(*command, STATEFUL_FOLDER=str(tmp_path)) as process:
+        cause = line_with(process, "ConnectionError: there is no database")
+        told = line_with(process, "no_pools raised ConnectionError, so this executor does not start")
+        code = process.wait(20)
+
+    assert cause
+    assert told
+    assert code > 0
+
+
 def test_a_mount_that_no_start_reaches_says_so_with_every_answer(port: int, unusable: str) -> None:
     """503, which is asked again, and an unhealthy health from the first question on."""
     with started("uvicorn", f"{LEDGERED}:unheard", "--port", str(port), LEDGERED_PATH=unusable) as process:

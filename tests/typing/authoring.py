@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from typing import Annotated, assert_type
 
 from pydantic import BaseModel
 
-from executor_sdk import Depends, Executor, Progress, Settings, Task, in_process
+from executor_sdk import Candidate, Depends, Executor, Progress, Settings, Task, Verdict, execute, in_process, verify
 from executor_sdk.testing import a_task
 
 
@@ -62,6 +63,48 @@ async def wrong(ask: Ask) -> AsyncIterator[Progress | Finding]:
     yield 3  # type: ignore[misc]
     yield Progress("half")  # type: ignore[arg-type]
 
+
+@asynccontextmanager
+async def sales() -> AsyncIterator[Sales]:
+    """A lifespan as a context manager."""
+    yield Sales()
+
+
+async def silent(executor: Executor) -> AsyncIterator[None]:
+    """A lifespan as a generator, of the executor."""
+    yield
+
+
+stateful = Executor("acme", "m-2", lifespan=(sales, silent))
+Executor("acme", "m-2", lifespan=sales)
+Executor("acme", "m-2", lifespan=3)  # type: ignore[arg-type]
+
+
+@stateful.include
+class Analyst:
+    """A class of the process."""
+
+    @execute("found", timeout_s=3)
+    async def find(self, ask: Ask, sales: Sales) -> Finding:
+        """A method stays the method that it was."""
+        return Finding(answer=ask.url)
+
+    @verify
+    def check(self, candidate: Candidate[Finding]) -> Verdict:
+        """Without parentheses, too."""
+        assert_type(candidate.output, Finding)
+        return Verdict.passed()
+
+
+async def methods(analyst: Analyst, candidate: Candidate[Finding]) -> None:
+    """What a type checker sees of an included class and its methods."""
+    assert_type(await analyst.find(Ask(url="u"), Sales()), Finding)
+    assert_type(analyst.check(candidate), Verdict)
+    await analyst.find(Ask(url="u"))  # type: ignore[call-arg]
+
+
+stateful.include(3)  # type: ignore[type-var]
+execute("late", timeout_s="soon")  # type: ignore[call-overload]
 
 ask = Ask(url="u")
 assert_type(counted(ask, Sales()), Finding)

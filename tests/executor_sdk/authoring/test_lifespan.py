@@ -171,7 +171,7 @@ def test_a_lifespan_may_take_the_executor_and_yield_nothing() -> None:
     """It may want the settings, and open what nobody needs to be given."""
 
     async def told(executor: Executor) -> AsyncIterator[None]:
-        log.append(f"{executor.settings.timeout_s} s")
+        log.append(f"{executor.settings.timeout_s:g} s")
         yield
 
     executor = an_executor(told, timeout_s=7)
