@@ -32,11 +32,16 @@ from __future__ import annotations
 import math
 from typing import ClassVar, Final
 
+from executor_sdk.misuse import MisuseError, called_as
 from executor_sdk.protocol.plain import Json
 from executor_sdk.protocol.reason_codes import ReasonCode
 
 #: Request Timeout, Too Early, Too Many Requests: for a kernel as final as every 4xx, but they speak of the moment.
 MOMENTARY: Final = frozenset({408, 425, 429})
+
+#: How authors raise the two signals that are theirs.
+_REFUSE: Final = "raise Refuse('NO_ROWS', 'the file has no rows')"
+_TRY_LATER: Final = "raise TryLater('the model is loading', after_s=5)"
 
 
 class ExecutorError(Exception):
@@ -139,7 +144,10 @@ class Refuse(RequestError):  # noqa: N818 - a signal that authors raise, not a f
     status_code = 422
     code = "REFUSED"
 
+    @called_as(_REFUSE)
     def __init__(self, code: str, message: str, *, details: Json = None) -> None:
+        if not (_is_text(code) and _is_text(message)):
+            raise MisuseError(f"Refuse takes a code and a sentence, both of them text; write {_REFUSE}")
         super().__init__(message, details=details)
         self.code = code
 
@@ -206,7 +214,12 @@ class TryLater(TaskError):  # noqa: N818 - a signal that authors raise, not a fa
     status_code = 503
     code = "TRY_LATER"
 
+    @called_as(_TRY_LATER)
     def __init__(self, message: str | None = None, *, after_s: float | None = None, details: Json = None) -> None:
+        if message is not None and (not _is_text(message) or message.strip().isdecimal()):
+            raise MisuseError(f"TryLater({message!r}) says no sentence; write {_TRY_LATER}")
+        if after_s is not None and not isinstance(after_s, float | int):
+            raise MisuseError(f"after_s is a number of seconds, not {after_s!r}; write {_TRY_LATER}")
         super().__init__(message, details=details)
         #: None, which leaves it to the kit, also where no header could say it.
         self.after_s = None if after_s is None or not math.isfinite(after_s) else after_s
@@ -304,6 +317,10 @@ class ExecutorRefusedError(ClientError):
 
 class TaskCancelled(BaseException):  # not an Exception, so that `except Exception` cannot swallow it
     """The work is no longer wanted. Raised inside a handler by its next `task.progress()` or `task.check()`."""
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
 
 
 def _first_sentence(kind: type[ExecutorError]) -> str:

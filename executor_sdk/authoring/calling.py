@@ -12,6 +12,7 @@ from uuid import uuid4
 from msgspec import Struct
 
 from executor_sdk.authoring.annotations import name_of
+from executor_sdk.authoring.awaiting import AWAIT, unawaited_behind
 from executor_sdk.authoring.deadline import Deadline
 from executor_sdk.authoring.depends import Make
 from executor_sdk.authoring.injection import Injection, given
@@ -28,6 +29,7 @@ from executor_sdk.errors import (
     TaskError,
     TaskTimeoutError,
 )
+from executor_sdk.misuse import MisuseError
 
 logger = logging.getLogger(__name__)
 
@@ -138,9 +140,20 @@ def _leaves(group: BaseExceptionGroup[Any]) -> list[BaseException]:
 
 def _crash(function: Callable[..., Any], error: BaseException) -> ExecutorError:
     reference = uuid4().hex[:12]
-    told = "%s raised %s (reference %s)"
+    raised = "%s raised %s (reference %s)"
     named = (name_of(function), type(error).__name__, reference)
-    logger.error(told, *named, exc_info=error, extra={"reference": reference})
-    # The type goes out, the text stays in the log: it may quote what the author would not send to strangers.
-    sentence = f"{name_of(function)} raised {type(error).__name__}; the log has it under reference {reference}"
-    return HandlerCrashedError(sentence, details={"exception": type(error).__name__, "reference": reference})
+    logger.error(raised, *named, exc_info=error, extra={"reference": reference})
+    details = {"exception": type(error).__name__, "reference": reference}
+    if (told := _mistake(error)) is not None:
+        sentence = f"{name_of(function)}: {told}; the log has more under reference {reference}"
+    else:
+        # The type goes out, the text stays in the log: it may quote what the author would not send to strangers.
+        sentence = f"{name_of(function)} raised {type(error).__name__}; the log has it under reference {reference}"
+    return HandlerCrashedError(sentence, details=details)
+
+
+def _mistake(error: BaseException) -> str | None:
+    """What to write instead, where the kit knows; its own sentences quote nothing that is not the author's."""
+    if isinstance(error, MisuseError):
+        return str(error)
+    return f"a coroutine stands where its result was meant; {AWAIT}" if unawaited_behind(error) else None

@@ -9,7 +9,15 @@ from msgspec import Struct
 
 from executor_sdk.authoring.annotations import name_of
 from executor_sdk.authoring.calling import Surroundings, call
-from executor_sdk.authoring.schema import InputShape, OutputShape, always_has, kinds_of, may_be, properties_of
+from executor_sdk.authoring.schema import (
+    InputShape,
+    OutputShape,
+    always_has,
+    kinds_of,
+    may_be,
+    properties_of,
+    refuse_huge_integers,
+)
 from executor_sdk.authoring.signature import ANYTHING, Reader, Signature
 from executor_sdk.authoring.streams import collected, result_type
 from executor_sdk.authoring.task import Task
@@ -90,8 +98,9 @@ class Handler(Struct, frozen=True, eq=False):
         """`inputs`, which came as `text`, as the author's type.
 
         Raises:
-            InvalidInputsError: they do not fit.
+            InvalidInputsError: they do not fit, or hold an integer beyond 64 bits.
         """
+        refuse_huge_integers(text)
         return inputs if self.input_shape is None else self.input_shape.read(inputs, text)
 
     async def call(self, inputs: Any, task: Task, around: Surroundings, alarms: Alarms) -> Produced:
@@ -136,6 +145,8 @@ def define(
 #: What the contract of every run demands of an output: the JSON type of these properties, where they are there.
 _RUN_PROPERTIES: Final = {"answer": "string", "check_summary": "string", "confidence": "number"}
 
+_PYTHON_NAMES: Final = {"string": "str", "number": "float"}
+
 
 def _check_answer(function: Callable[..., Any], schema: Json) -> None:
     if not may_be(schema, "object"):
@@ -151,6 +162,11 @@ def _check_answer(function: Callable[..., Any], schema: Json) -> None:
         )
     for name, kind in _RUN_PROPERTIES.items():
         found = kinds_of(properties.get(name), schema)
+        if found is not None and {kind, "null"} <= found:
+            raise DefinitionError(
+                f"{name_of(function)}: `{name}` of its output may be null, but every run's contract wants a {kind}; "
+                f"write `{name}: {_PYTHON_NAMES[kind]}`, or say needs_answer=False if no run uses this task type"
+            )
         if found is not None and found.isdisjoint({kind, "integer" if kind == "number" else kind}):
             kinds = " or ".join(sorted(found))
             raise DefinitionError(

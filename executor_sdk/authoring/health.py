@@ -9,10 +9,11 @@ from msgspec import Struct
 
 from executor_sdk.authoring.annotations import name_of
 from executor_sdk.authoring.calling import Surroundings, call
+from executor_sdk.authoring.encoding import NotPlainError, encoded
 from executor_sdk.authoring.signature import Reader, Signature
 from executor_sdk.cancelling import Alarms
 from executor_sdk.errors import ExecutorError
-from executor_sdk.protocol.plain import Json, NotPlainError, checked
+from executor_sdk.protocol.plain import Json
 
 #: Seconds a health check may take; who asks for health does not wait long.
 TIMEOUT_S: Final = 5.0
@@ -36,9 +37,11 @@ class HealthCheck(Struct, frozen=True):
         """Whether it is healthy, and what it says about it."""
         try:
             said = await call(self.function, self.signature, around, facts={}, alarms=Alarms(TIMEOUT_S))
-            details = checked(said) if isinstance(said, dict) else {}
-        except (ExecutorError, NotPlainError) as error:
-            return False, {"message": str(error)}
+            details = encoded(said) if isinstance(said, dict) else {}
+        except ExecutorError as error:
+            return False, {"message": error.message}
+        except NotPlainError as error:
+            return False, {"message": f"{name_of(self.function)} returned {error}"}
         return said is not False and details.get("status", "ok") == "ok", details
 
 

@@ -10,17 +10,32 @@ from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import PydanticSerializationError
 
 from executor_sdk.authoring.annotations import name_of
+from executor_sdk.authoring.awaiting import close_unawaited
+from executor_sdk.authoring.encoding import NotPlainError, encoded, in_one_line, misplaced, named
 from executor_sdk.authoring.signature import ANYTHING
 from executor_sdk.authoring.task import KERNEL_KEYS
 from executor_sdk.errors import HandlerSignatureError, InvalidInputsError, InvalidOutputError
 from executor_sdk.protocol.canonical import declared_bytes
-from executor_sdk.protocol.plain import Json, NotJsonError, NotPlainError, checked, parse, referenced
+from executor_sdk.protocol.integers import huge_integer, may_have_huge_integers
+from executor_sdk.protocol.plain import Json, parse, referenced
 
 #: Faults told at once; the rest only repeats them.
 _TOLD: Final = 5
 
 #: Types that stand for plain JSON: nothing is checked and every key comes through.
 _PLAIN: Final = (ANYTHING, Any, object, dict, dict[str, Any], dict[str, object])
+
+
+def refuse_huge_integers(inputs_text: bytes) -> None:
+    """Let no inputs pass of which an author would see a float where the caller wrote an integer.
+
+    Raises:
+        InvalidInputsError: an integer is beyond 64 bits; the message names its place.
+    """
+    if (found := huge_integer(inputs_text)) is not None:
+        path, digits = f"inputs{found[0]}", found[1]
+        told = f"an integer of {digits} digits is beyond 64 bits, so kernels read a float; send a string"
+        raise InvalidInputsError(f"{path}: {told}", details={"fields": [{"path": path, "message": told}]})
 
 
 class InputShape:
@@ -61,6 +76,8 @@ class OutputShape:
     """How a handler's return value becomes plain JSON."""
 
     def __init__(self, annotation: Any, function: Callable[..., Any]) -> None:
+        self._annotation = annotation
+        self._author = name_of(function)
         self._adapter = None if annotation in _PLAIN else _adapter(annotation, function)
         #: The JSON Schema published in /capabilities; {} where the return type says nothing.
         self.schema: Json = {} if self._adapter is None else _as_sent(self._adapter)
@@ -72,14 +89,15 @@ class OutputShape:
             InvalidOutputError: it is not of the annotated type, or not JSON; the message names the path.
         """
         try:
-            if self._adapter is not None:
-                return _dumped(self._adapter, self._adapter.validator.validate_python(value))
-            return checked(value.model_dump(mode="json", by_alias=True) if isinstance(value, BaseModel) else value)
+            if self._adapter is None:
+                return encoded(value)
+            return _dumped(self._adapter, self._adapter.validator.validate_python(value))
         except ValidationError as error:
-            faults = _faults(error, "output")
-            raise InvalidOutputError(_sentence(faults), details={"fields": faults}) from None
-        except (NotJsonError, NotPlainError, PydanticSerializationError) as error:
-            raise InvalidOutputError(f"the output cannot be sent: {error}") from None
+            raise self._misfit(value, error) from None
+        except NotPlainError as error:
+            raise InvalidOutputError(f"{self._author} returned {error}") from None
+        except PydanticSerializationError as error:
+            raise InvalidOutputError(f"{self._author} returned {named(value)}: {in_one_line(error)}") from None
 
     def read(self, text: bytes) -> Any:
         """An output, given as JSON text, as the author's type again.
@@ -95,14 +113,33 @@ class OutputShape:
             faults = _faults(error, "output")
             raise InvalidOutputError(_sentence(faults), details={"fields": faults}) from None
 
+    def _misfit(self, value: object, error: ValidationError) -> InvalidOutputError:
+        """What to say of a value that is not of the annotated type."""
+        places = error.errors(include_url=False, include_context=False)
+        close_unawaited([one["input"] for one in places])
+        for one in places:
+            if (told := misplaced(one["input"])) is not None:
+                place = f" at {_path('$', one['loc'])}" if one["input"] is not value else ""
+                return InvalidOutputError(f"{self._author} returned {told[0]}{place}: {told[1]}")
+        if any(one["input"] is value for one in places) and not isinstance(value, dict):
+            wanted = getattr(self._annotation, "__name__", str(self._annotation))
+            return InvalidOutputError(f"{self._author} returned {named(value)}, but is annotated to return {wanted}")
+        faults = _faults(error, "output")
+        return InvalidOutputError(_sentence(faults), details={"fields": faults})
+
 
 def _dumped(adapter: TypeAdapter[Any], value: object) -> Json:
     """A validated value as plain JSON. Straight through bytes: walking over it in Python takes four times as long."""
-    body = adapter.serializer.to_json(value, by_alias=True, warnings="error")
-    if b"null" not in body:
+    try:
+        body = adapter.serializer.to_json(value, by_alias=True, warnings="error", fallback=encoded)
+    except PydanticSerializationError:
+        # Pydantic names the type only; a walk over the value finds the place.
+        encoded(value)
+        raise
+    if b"null" not in body and not may_have_huge_integers(body):
         return parse(body)
-    # Bytes say null for NaN too, which is not to be sent as if it were meant.
-    return checked(adapter.dump_python(value, mode="json", by_alias=True, warnings="error"))
+    # Bytes say null for NaN too, and `parse` makes floats of integers; neither is to be sent as if it were meant.
+    return encoded(adapter.dump_python(value, mode="json", by_alias=True, warnings="error", fallback=encoded))
 
 
 def may_be(schema: Json, kind: str) -> bool:

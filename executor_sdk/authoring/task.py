@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
 
-import anyio.from_thread
-
+from executor_sdk.authoring.encoding import NotPlainError, encoded, named
+from executor_sdk.authoring.fetching import Bytes, in_loop, in_thread
 from executor_sdk.authoring.ports import Ports
-from executor_sdk.errors import TaskCancelled
+from executor_sdk.errors import InvalidOutputError, TaskCancelled
+from executor_sdk.misuse import MisuseError, called_as
+from executor_sdk.protocol.canonical import declared_bytes
 from executor_sdk.protocol.incoming import ExecuteRequest, attempt_of
 from executor_sdk.protocol.plain import Json
 from executor_sdk.protocol.wire import EvidenceRef
@@ -141,26 +144,24 @@ class Task:
         """
         if self._ended:
             raise TaskCancelled
+        if not isinstance(fraction, float | int):
+            raise MisuseError(f"progress is a number from 0 to 1, not {named(fraction)}; write task.progress(0.5)")
         # What is no number says nothing; no ledger could hold it.
         known = 0.0 if math.isnan(fraction) else float(fraction)
         self._ports.pulse.progress(min(max(known, 0.0), 1.0), str(note))
 
-    async def fetch(self, uri: str, *, max_bytes: int | None = None) -> bytes:
-        """The bytes at `uri`, through the egress guard, bounded by size and by the deadline.
+    def fetch(self, uri: str, *, max_bytes: int | None = None) -> Bytes:
+        """Await the bytes at `uri`, through the egress guard, bounded by size and by the deadline.
 
         Raises:
             FetchError: they are not to be had. It is answered 502, which the kernel tries again, or 422 if they never
                 will be: `uri` is none, not there (404), not allowed, or they are too large.
         """
-        return await self._ports.fetcher.fetch(uri, max_bytes=max_bytes)
+        return in_loop("task", partial(self._ports.fetcher.fetch, uri, max_bytes=max_bytes))
 
     def fetch_sync(self, uri: str, *, max_bytes: int | None = None) -> bytes:
         """`fetch` for a plain `def` handler, which runs in a thread of its own."""
-
-        async def ask() -> bytes:
-            return await self._ports.fetcher.fetch(uri, max_bytes=max_bytes)
-
-        return anyio.from_thread.run(ask)
+        return in_thread("task", partial(self._ports.fetcher.fetch, uri, max_bytes=max_bytes))
 
     @overload
     async def forward(
@@ -209,12 +210,32 @@ class Task:
         }
         return await client.ask_with({**body, **changed}, as_=as_, within=self, new_work=new_work)
 
-    def evidence(self, text: str, mime: str = "text/plain") -> None:
-        """Attach a short text to the answer; at most 65,536 bytes, of a type that the contract allows."""
-        self.evidence_inline.append({"mime": mime, "content": text})
+    @called_as("task.evidence('what was found')")
+    def evidence(self, given: object, mime: str | None = None) -> None:
+        """Attach something short to the answer; at most 65,536 bytes, of a type that the contract allows.
 
+        Args:
+            given: text; anything else that an output may hold goes out as JSON.
+            mime: by itself `text/plain` for text and `application/json` for the rest.
+
+        Raises:
+            InvalidOutputError: it is not text, and JSON cannot say it.
+        """
+        try:
+            plain = encoded(given)
+        except NotPlainError as error:
+            raise InvalidOutputError(f"task.evidence was given {error}") from None
+        if isinstance(plain, str):
+            self.evidence_inline.append({"mime": mime or "text/plain", "content": plain})
+        else:
+            content = declared_bytes(plain).decode()
+            self.evidence_inline.append({"mime": mime or "application/json", "content": content})
+
+    @called_as("task.artifact(data, 'text/csv')")
     def artifact(self, data: bytes, mime: str, uri: str | None = None) -> EvidenceRef:
         """Keep `data` under its digest and attach a reference to it, with `uri` if it can be had there too."""
+        if not isinstance(data, bytes | bytearray | memoryview):
+            raise MisuseError(f"task.artifact keeps bytes, not {named(data)}; write task.artifact(text.encode(), mime)")
         ref = self._ports.store_artifact(bytes(data), mime)
         if uri is not None:
             ref = {**ref, "uri": uri}

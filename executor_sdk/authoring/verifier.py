@@ -6,12 +6,14 @@ import inspect
 import types
 from collections.abc import Callable, Iterator
 from enum import IntEnum
-from typing import Any, get_args
+from typing import Any, Final, get_args
 
 from msgspec import Struct
 
 from executor_sdk.authoring.annotations import annotated_part, name_of
+from executor_sdk.authoring.awaiting import close_unawaited
 from executor_sdk.authoring.calling import Surroundings, call
+from executor_sdk.authoring.encoding import misplaced, named
 from executor_sdk.authoring.ports import Fetcher
 from executor_sdk.authoring.schema import OutputShape
 from executor_sdk.authoring.signature import ANYTHING, Reader, Signature
@@ -20,6 +22,8 @@ from executor_sdk.cancelling import Alarms
 from executor_sdk.errors import FetchError, HandlerCrashedError, HandlerSignatureError, InvalidOutputError
 from executor_sdk.protocol.incoming import CandidateText
 from executor_sdk.protocol.reason_codes import FIRST_OWN_CODE, INCONCLUSIVE, ReasonCode
+
+_RETURN: Final = "return Verdict.passed(), or Verdict.failed(1001, 'why it fails')"
 
 
 class Verifier(Struct, frozen=True):
@@ -58,9 +62,9 @@ class Verifier(Struct, frozen=True):
             kind = Verdict.inconclusive if error.reason in INCONCLUSIVE else Verdict.failed
             return kind(error.reason, error.message)
         if not isinstance(verdict, Verdict):
-            raise HandlerCrashedError(
-                f"{self.name} returned a {type(verdict).__name__}; return Verdict.passed() or alike"
-            )
+            close_unawaited(verdict)
+            what, cure = misplaced(verdict) or (named(verdict), _RETURN)
+            raise HandlerCrashedError(f"{self.name} returned {what}: {cure}")
         return verdict
 
 

@@ -71,8 +71,11 @@ def test_outputs_go_out_as_plain_json(value: Any, annotation: Any, sent: Any) ->
     [
         ({"answer": "down", "day": "2026-01-02"}, r"output\.answer: Input should be 'up'"),
         ({"answer": "up"}, r"output\.day: Field required"),
-        (Finding.model_construct(answer="sideways", day=date(2026, 1, 2)), "the output cannot be sent"),  # type: ignore[arg-type]
-        (None, "output: Input should be"),
+        (
+            Finding.model_construct(answer="sideways", day=date(2026, 1, 2)),  # type: ignore[arg-type]
+            "handler returned a Finding: Pydantic serializer warnings",
+        ),
+        (None, "handler returned None, but is annotated to return Finding"),
     ],
 )
 def test_an_output_that_is_not_what_the_annotation_says_is_refused(value: Any, sentence: str) -> None:

@@ -131,7 +131,7 @@ def test_a_verifier_that_fails_gives_no_verdict() -> None:
 
     with pytest.raises(HandlerCrashedError, match="crashes raised ZeroDivisionError"):
         judged_by(crashes)
-    with pytest.raises(HandlerCrashedError, match=r"forgets returned a bool; return Verdict\.passed\(\)"):
+    with pytest.raises(HandlerCrashedError, match=r"forgets returned a bool: return Verdict\.passed\(\)"):
         judged_by(forgets)
     with pytest.raises(TaskTimeoutError, match="sleeps did not finish"):
         judged_by(sleeps, verify_timeout_s=0.05)
@@ -148,7 +148,7 @@ def test_verdicts_that_make_no_sense_cannot_be_made() -> None:
             Verdict("inconclusive", codes)
     with pytest.raises(ValueError, match="there is no verdict 'maybe'"):
         Verdict("maybe")  # type: ignore[arg-type]
-    with pytest.raises(TypeError, match="is a sentence, not a int"):
+    with pytest.raises(TypeError, match="is a sentence, not an int"):
         Verdict.failed(1001, 5)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="at most 64 reason codes, not 65"):
         Verdict.failed(list(range(1000, 1065)))

@@ -1,0 +1,39 @@
+"""Calls of the kit that cannot work, each told with the call to write instead."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import ParamSpec, TypeVar
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class MisuseError(TypeError, ValueError):
+    """The kit was called in a way that cannot work; the sentence says what to write instead.
+
+    No ExecutorError: an author who catches those must not catch a fault of the program with them. Of both kinds that
+    Python raises for wrong arguments.
+    """
+
+
+def called_as(example: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Answer a call whose arguments do not fit with `example`; Python counts arguments, `self` among them."""
+
+    def decorate(function: Callable[P, R]) -> Callable[P, R]:
+        name = function.__qualname__.removesuffix(".__init__")
+
+        @wraps(function)
+        def told(*given: P.args, **named: P.kwargs) -> R:
+            try:
+                return function(*given, **named)
+            except TypeError as error:
+                # No frame below this one: the function has not begun, so the fault is in the arguments.
+                if error.__traceback__ is not None and error.__traceback__.tb_next is None:
+                    raise MisuseError(f"{name} cannot be called so; write {example}") from error
+                raise
+
+        return told
+
+    return decorate
