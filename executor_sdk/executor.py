@@ -74,8 +74,9 @@ class Executor(Decorators):
 
         Args:
             lifespan: one asynchronous context manager function, or several: opened in their order before the first
-                request, closed in reverse after the last work. What one yields is a state of the process, and every
-                function of this executor gets it that asks for its type, as `pools: Pools`.
+                request, closed in reverse after the last work (only a thread that did not end in time may outlive
+                them). What one yields is a state of the process, and every function of this executor gets it that
+                asks for its type, as `pools: Pools`.
 
         Raises:
             DefinitionError: a blank name, an option that does not exist, a value that does not fit its option, or a

@@ -16,8 +16,8 @@ class Depends:
     """Marks a parameter as made by `make`: `sales: Annotated[Sales, Depends(open_sales)]`.
 
     `make` is a plain or asynchronous function, a class, or a generator that yields once and cleans up after its
-    yield. Its own parameters are the Task and further dependencies; a caller can never set them. What it makes is
-    made once per call, and shared by everyone in that call who asks for the same `make`.
+    yield. Its own parameters are the Task, states of the process and further dependencies; a caller can never set
+    them. What it makes is made once per call, and shared by everyone in that call who asks for the same `make`.
     """
 
     make: Make
