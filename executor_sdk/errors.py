@@ -147,7 +147,7 @@ class Refuse(RequestError):  # noqa: N818 - a signal that authors raise, not a f
     @called_as(_REFUSE)
     def __init__(self, code: str, message: str, *, details: Json = None) -> None:
         if not (_is_text(code) and _is_text(message)):
-            raise MisuseError(f"Refuse takes a code and a sentence, both of them text; write {_REFUSE}")
+            raise MisuseError(f"Refuse takes a code and a sentence, both are text; write {_REFUSE}")
         super().__init__(message, details=details)
         self.code = code
 
@@ -217,7 +217,7 @@ class TryLater(TaskError):  # noqa: N818 - a signal that authors raise, not a fa
     @called_as(_TRY_LATER)
     def __init__(self, message: str | None = None, *, after_s: float | None = None, details: Json = None) -> None:
         if message is not None and (not _is_text(message) or message.strip().isdecimal()):
-            raise MisuseError(f"TryLater({message!r}) says no sentence; write {_TRY_LATER}")
+            raise MisuseError(f"TryLater takes a sentence first, not {message!r}; write {_TRY_LATER}")
         if after_s is not None and not isinstance(after_s, float | int):
             raise MisuseError(f"after_s is a number of seconds, not {after_s!r}; write {_TRY_LATER}")
         super().__init__(message, details=details)

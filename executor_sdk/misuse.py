@@ -31,7 +31,7 @@ def called_as(example: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
             except TypeError as error:
                 # No frame below this one: the function has not begun, so the fault is in the arguments.
                 if error.__traceback__ is not None and error.__traceback__.tb_next is None:
-                    raise MisuseError(f"{name} cannot be called so; write {example}") from error
+                    raise MisuseError(f"{name} was called with the wrong arguments; write {example}") from error
                 raise
 
         return told

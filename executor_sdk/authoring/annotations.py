@@ -29,7 +29,7 @@ def resolved(function: Callable[..., Any], local_names: dict[str, Any]) -> dict[
             f"{name_of(function)}: the annotation {error.name!r} is not known when the decorator runs; define it above "
             "the function and import it plainly, not under `if TYPE_CHECKING`"
         ) from None
-    except TypeError as error:
+    except (TypeError, SyntaxError) as error:
         raise HandlerSignatureError(f"{name_of(function)}: an annotation cannot be read: {error}") from None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Iterable
+from types import CoroutineType
 from typing import Final, TypeGuard
 
 import msgspec
@@ -28,7 +29,7 @@ def close_unawaited(value: object) -> None:
             continue
         seen.add(id(part))
         if inspect.iscoroutine(part):
-            part.close()
+            _close(part)
         else:
             waiting.extend(_parts(part))
 
@@ -40,9 +41,8 @@ def unawaited_behind(error: BaseException) -> bool:
         close_unawaited(found)
         return any(is_unawaited(one) for one in found)
     if isinstance(error, AttributeError):
-        close_unawaited(error.obj)
-        return inspect.iscoroutine(error.obj)
-    return isinstance(error, TypeError) and "'coroutine' object" in str(error)
+        return inspect.iscoroutine(error.obj) and _close(error.obj)
+    return isinstance(error, TypeError) and "'coroutine'" in str(error)
 
 
 def fields_of(value: object) -> dict[str, object]:
@@ -52,6 +52,13 @@ def fields_of(value: object) -> dict[str, object]:
     if hasattr(value, "__pydantic_fields__") or hasattr(value, "__dataclass_fields__"):
         return dict(getattr(value, "__dict__", {}))
     return {}
+
+
+def _close(coroutine: CoroutineType[object, object, object]) -> bool:
+    # One that has begun belongs to a task.
+    if inspect.getcoroutinestate(coroutine) == inspect.CORO_CREATED:
+        coroutine.close()
+    return True
 
 
 def _parts(value: object) -> Iterable[object]:

@@ -15,6 +15,7 @@ from uuid import UUID
 
 import msgspec
 import orjson
+from pydantic import BaseModel
 from pydantic_core import to_jsonable_python
 
 from executor_sdk.authoring.awaiting import AWAIT, close_unawaited, fields_of, is_unawaited
@@ -57,6 +58,22 @@ def encoded(value: object) -> Json:
     if is_deeper(body, MAX_DEPTH) or (b"null" in body and plain != value):
         return _walked(value)
     return plain
+
+
+def refuse_lost(sent: Json, given: object, way: _Way = None) -> None:
+    """Let no null pass where NaN or infinity was given: pydantic writes one for the other in a field of any type.
+
+    Raises:
+        NotPlainError: there is one; `given` is what `sent` was before it became JSON, item by item.
+    """
+    if sent is None and isinstance(given, float):
+        _number(given, way)
+    elif isinstance(sent, dict) and isinstance(given, Mapping):
+        for (name, one), other in zip(sent.items(), given.values(), strict=False):
+            refuse_lost(one, other, (way, name))
+    elif isinstance(sent, list) and isinstance(given, Sequence | AbstractSet):
+        for n, (one, other) in enumerate(zip(sent, given, strict=False)):
+            refuse_lost(one, other, (way, n))
 
 
 def misplaced(value: object) -> tuple[str, str] | None:
@@ -124,6 +141,8 @@ def _by_others(value: Any, way: _Way, levels: int) -> Json:
         for name, part in fields_of(value).items():
             _encoded(part, (way, name), below)
         raise _unwritable(value, way, error) from None
+    if isinstance(value, BaseModel):
+        refuse_lost(plain, value.model_dump(by_alias=True, warnings=False), way)
     return _encoded(plain, way, levels)
 
 

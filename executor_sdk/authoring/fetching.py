@@ -21,8 +21,7 @@ def in_loop(owner: str, fetch: Callable[[], Bytes]) -> Bytes:
     """
     if not _runs_in_loop():
         raise MisuseError(
-            f"{owner}.fetch gives nothing to a plain `def`; write {owner}.fetch_sync(...), or make the function "
-            f"`async def` and write await {owner}.fetch(...)"
+            f"{owner}.fetch is for an `async def`; in a plain `def` write {owner}.fetch_sync(...) in its place"
         )
     return fetch()
 

@@ -11,7 +11,7 @@ from pydantic_core import PydanticSerializationError
 
 from executor_sdk.authoring.annotations import name_of
 from executor_sdk.authoring.awaiting import close_unawaited
-from executor_sdk.authoring.encoding import NotPlainError, encoded, in_one_line, misplaced, named
+from executor_sdk.authoring.encoding import NotPlainError, encoded, in_one_line, misplaced, named, refuse_lost
 from executor_sdk.authoring.signature import ANYTHING
 from executor_sdk.authoring.task import KERNEL_KEYS
 from executor_sdk.errors import HandlerSignatureError, InvalidInputsError, InvalidOutputError
@@ -76,7 +76,8 @@ class OutputShape:
     """How a handler's return value becomes plain JSON."""
 
     def __init__(self, annotation: Any, function: Callable[..., Any]) -> None:
-        self._annotation = annotation
+        #: How a message names what is returned, and who returns it.
+        self._wanted = annotation.__name__ if isinstance(annotation, type) else str(annotation)
         self._author = name_of(function)
         self._adapter = None if annotation in _PLAIN else _adapter(annotation, function)
         #: The JSON Schema published in /capabilities; {} where the return type says nothing.
@@ -122,24 +123,26 @@ class OutputShape:
                 place = f" at {_path('$', one['loc'])}" if one["input"] is not value else ""
                 return InvalidOutputError(f"{self._author} returned {told[0]}{place}: {told[1]}")
         if any(one["input"] is value for one in places) and not isinstance(value, dict):
-            wanted = getattr(self._annotation, "__name__", str(self._annotation))
-            return InvalidOutputError(f"{self._author} returned {named(value)}, but is annotated to return {wanted}")
+            return InvalidOutputError(f"{self._author} returned {named(value)}; return {self._wanted}(...)")
         faults = _faults(error, "output")
-        return InvalidOutputError(_sentence(faults), details={"fields": faults})
+        sentence = f"{self._author} returned what is no {self._wanted}: {_sentence(faults)}"
+        return InvalidOutputError(sentence, details={"fields": faults})
 
 
 def _dumped(adapter: TypeAdapter[Any], value: object) -> Json:
     """A validated value as plain JSON. Straight through bytes: walking over it in Python takes four times as long."""
     try:
         body = adapter.serializer.to_json(value, by_alias=True, warnings="error", fallback=encoded)
-    except PydanticSerializationError:
-        # Pydantic names the type only; a walk over the value finds the place.
+    except (PydanticSerializationError, NotPlainError):
+        # They name the type only; a walk over the value finds the place.
         encoded(value)
         raise
     if b"null" not in body and not may_have_huge_integers(body):
         return parse(body)
     # Bytes say null for NaN too, and `parse` makes floats of integers; neither is to be sent as if it were meant.
-    return encoded(adapter.dump_python(value, mode="json", by_alias=True, warnings="error", fallback=encoded))
+    plain = adapter.dump_python(value, mode="json", by_alias=True, warnings="error", fallback=encoded)
+    refuse_lost(plain, adapter.dump_python(value, by_alias=True))
+    return encoded(plain)
 
 
 def may_be(schema: Json, kind: str) -> bool:

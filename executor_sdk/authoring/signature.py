@@ -181,8 +181,9 @@ def _parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:
         raise HandlerSignatureError(f"{name_of(function)} has no signature to read; wrap it in a def") from None
     for parameter in parameters:
         if parameter.kind in {parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD}:
+            stars = "*" if parameter.kind is parameter.VAR_POSITIONAL else "**"
             raise HandlerSignatureError(
-                f"{name_of(function)}: nobody knows what to pass as *{parameter.name}; name the parameters"
+                f"{name_of(function)}: nobody knows what to pass as {stars}{parameter.name}; name the parameters"
             )
     return parameters
 

@@ -11,7 +11,7 @@ from typing import Any, Final, get_args
 from msgspec import Struct
 
 from executor_sdk.authoring.annotations import annotated_part, name_of
-from executor_sdk.authoring.awaiting import close_unawaited
+from executor_sdk.authoring.awaiting import AWAIT, close_unawaited, is_unawaited
 from executor_sdk.authoring.calling import Surroundings, call
 from executor_sdk.authoring.encoding import misplaced, named
 from executor_sdk.authoring.ports import Fetcher
@@ -63,7 +63,8 @@ class Verifier(Struct, frozen=True):
             return kind(error.reason, error.message)
         if not isinstance(verdict, Verdict):
             close_unawaited(verdict)
-            what, cure = misplaced(verdict) or (named(verdict), _RETURN)
+            what = (misplaced(verdict) or (named(verdict),))[0]
+            cure = AWAIT if is_unawaited(verdict) else _RETURN
             raise HandlerCrashedError(f"{self.name} returned {what}: {cure}")
         return verdict
 

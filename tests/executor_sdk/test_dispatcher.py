@@ -337,3 +337,17 @@ async def test_health_follows_the_drain() -> None:
     await house.dispatcher.drain()
 
     assert (await house.dispatcher.health()).status == 503
+
+
+async def test_an_integer_beyond_64_bits_in_the_inputs_is_final() -> None:
+    """422, before anything is recorded: a kernel hashes a float where the author would see an integer."""
+    inputs = {"prompt": "x", "rows": [{"id": 12345}]}
+    contract = sample_contract(task_id="by-hand", task_type="swarm", inputs=inputs, expiry_ms=5)
+    body = orjson.dumps(execute_request(contract, execution_id="exec-p-huge"))
+
+    for number, status in ((b"18446744073709551615", 200), (b"18446744073709551616", 422)):
+        answered, said = await House(make_executor()).execute(body.replace(b"12345", number))
+
+        assert answered == status
+    assert said["error"]["message"].startswith("inputs.rows[0].id: an integer of 20 digits is beyond 64 bits")
+    assert said["error"]["details"]["fields"][0]["path"] == "inputs.rows[0].id"

@@ -1,15 +1,484 @@
-"""Mistakes of authors are told while decorating, with a sentence that says what to write instead."""
+"""Mistakes of authors, and what they are told: a table to read from top to bottom, each sentence held by a test."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from threading import Lock
 from typing import Annotated, Any, Literal
 
 import pytest
 from pydantic import BaseModel
 
-from executor_sdk import Candidate, DefinitionError, Depends, Executor, Task, Verdict
-from executor_sdk.errors import DuplicateHandlerError, HandlerSignatureError
+from executor_sdk import (
+    Candidate,
+    DefinitionError,
+    Depends,
+    Executor,
+    ExecutorError,
+    Progress,
+    ReasonCode,
+    Refuse,
+    Task,
+    TryLater,
+    Verdict,
+    in_process,
+)
+from executor_sdk.errors import DuplicateHandlerError, HandlerCrashedError
+from executor_sdk.protocol.plain import parse
+
+#: What is told while decorating. Each line at the margin is what was written, the lines below are the sentence.
+WHILE_DECORATING = r"""
+# What a handler takes.
+
+def find(ask: str) -> Finding: ...
+    find: the inputs of a run step are an object, never a bare string; take a model (class Ask(BaseModel):
+    ...) or a dict
+
+def find(ask: list[Ask]) -> Finding: ...
+    find: the inputs of a run step are an object, never a bare array; take a model (class Ask(BaseModel): ...)
+    or a dict
+
+def find(url: str, limit: int) -> Finding: ...
+    find: 'url' takes the inputs already, so nothing is left for 'limit'; put all inputs into one model (class
+    Ask(BaseModel): ...), annotate the task as `task: Task`, and anything else as `Annotated[X,
+    Depends(make_x)]`, or as a type that a lifespan yields
+
+def find(*asks: Ask) -> Finding: ...
+    find: nobody knows what to pass as *asks; name the parameters
+
+def find(**asks: Ask) -> Finding: ...
+    find: nobody knows what to pass as **asks; name the parameters
+
+def find(ask: Ask, task) -> Finding: ...
+    find: 'ask' takes the inputs already, so nothing is left for 'task'; put all inputs into one model (class
+    Ask(BaseModel): ...), annotate the task as `task: Task`, and anything else as `Annotated[X,
+    Depends(make_x)]`, or as a type that a lifespan yields
+
+def find(task) -> Finding: ...
+    find: annotate the task, as `task: Task`
+
+def find(ask: Ask, candidate: Candidate) -> Finding: ...
+    find: 'ask' takes the inputs already, so nothing is left for 'candidate'; put all inputs into one model
+    (class Ask(BaseModel): ...), annotate the task as `task: Task`, and anything else as `Annotated[X,
+    Depends(make_x)]`, or as a type that a lifespan yields
+
+def find(ask: Missing) -> Finding: ...
+    find: the annotation 'Missing' is not known when the decorator runs; define it above the function and
+    import it plainly, not under `if TYPE_CHECKING`
+
+def find(ask: "Ask[") -> Finding: ...
+    find: an annotation cannot be read: Forward reference must be an expression -- got 'Ask['
+
+def find(ask: Callable[[], int]) -> Finding: ...
+    find: collections.abc.Callable[[], int] has no JSON form (Cannot generate a JsonSchema for
+    core_schema.CallableSchema); use a pydantic model, a dataclass, a TypedDict (before Python 3.12 that of
+    typing_extensions) or a dict
+
+# What a handler returns.
+
+def find(ask: Ask) -> Callable[[], int]: ...
+    find: collections.abc.Callable[[], int] has no JSON form (Cannot generate a JsonSchema for
+    core_schema.CallableSchema); use a pydantic model, a dataclass, a TypedDict (before Python 3.12 that of
+    typing_extensions) or a dict
+
+def find(ask: Ask) -> None: ...
+    find returns None; return the output: a model or a dict
+
+def find(ask: Ask) -> str: ...
+    find: its output is no object, but every run's contract demands one with a string `answer`; return a model
+    with `answer: str`, or say needs_answer=False if no run uses this task type
+
+def find(ask: Ask) -> list[Finding]: ...
+    find: its output is no object, but every run's contract demands one with a string `answer`; return a model
+    with `answer: str`, or say needs_answer=False if no run uses this task type
+
+def find(ask: Ask) -> Ask: ...
+    find: its output has no `answer`, which every run's contract demands; add `answer: str` to it, or say
+    needs_answer=False if no run uses this task type
+
+def find(ask: Ask) -> Finding | Ask: ...
+    find: its output has no `answer`, which every run's contract demands; add `answer: str` to it, or say
+    needs_answer=False if no run uses this task type
+
+def find(ask: Ask) -> Finding | None: ...
+    find: its output has no `answer`, which every run's contract demands; add `answer: str` to it, or say
+    needs_answer=False if no run uses this task type
+
+def find(ask: Ask) -> Numbered: ...
+    find: `answer` of its output is integer, but every run's contract wants a string; send it as a string, or
+    say needs_answer=False if no run uses this task type
+
+def find(ask: Ask) -> Nullable: ...
+    find: `answer` of its output may be null, but every run's contract wants a string; write `answer: str`, or
+    say needs_answer=False if no run uses this task type
+
+def find(ask: Ask) -> Doubtful: ...
+    find: `confidence` of its output is string, but every run's contract wants a number; send it as a number,
+    or say needs_answer=False if no run uses this task type
+
+def find(ask: Ask) -> Unsure: ...
+    find: `confidence` of its output may be null, but every run's contract wants a number; write `confidence:
+    float`, or say needs_answer=False if no run uses this task type
+
+# What a handler is.
+
+def find(ask: Ask) -> Finding: yield Finding(answer="x")
+    find is a generator; annotate what it yields, as `AsyncIterator[Progress | Finding]`
+
+def find(ask: Ask) -> Iterator[Progress]: yield Progress(1)
+    find yields progress only; yield the output last, as `AsyncIterator[Progress | Finding]`
+
+find = staticmethod(len)
+    @executor.execute stands above a staticmethod; put it above a function
+
+find = "find"
+    @executor.execute stands above a str; put it above a function
+
+# What the decorator says.
+
+executor.execute(" ")(find)
+    find: the task type is blank; name one, as @executor.execute('swarm')
+
+executor.execute("t", profiles="fast")(find)
+    find: profiles is a tuple; write profiles=('fast',)
+
+executor.execute("t", profiles=())(find)
+    find: profiles has a blank name or none; leave it out for 'default'
+
+executor.execute("t", profiles=(" ",))(find)
+    find: profiles has a blank name or none; leave it out for 'default'
+
+executor.execute("t", timeout_s=0)(find)
+    @executor.execute('t'): the option timeout_s is 0; it must be a number of seconds, at least 0.001: write timeout_s=60
+
+executor.execute("t", max_concurrency=-1)(find)
+    @executor.execute('t'): the option max_concurrency is -1; it must be a whole number, at least 1: write max_concurrency=8
+
+executor.execute("t", linger_s=-1)(find)
+    @executor.execute('t'): the option linger_s is -1; it must be a number of seconds, at least 0: write linger_s=60
+
+executor.execute(find); executor.execute(again)
+    find and again both want task type 'swarm' in profile 'default'; give one of them another task type, or
+    profiles=('another',)
+
+# What is made for a call.
+
+executor.execute("t")(with_size)
+    make_sized: nobody can supply 'size'; annotate it as `Task`, or as `Annotated[X, Depends(make_x)]`, or
+    give it a default
+
+executor.execute("t")(in_circle)
+    dependencies go in a circle: ping -> pong -> ping; let one of them do without
+
+Depends("store")
+    Depends('store') holds no function; write Depends(make_it)
+
+# The executor.
+
+Executor("acme", " ")
+    model_id is blank; kernels keep an executor's reputation under it, so name one
+
+Executor("acme", "m-1", timeout=5)
+    no option is named 'timeout'; did you mean timeout_s?
+
+# The verifier and the health check.
+
+executor.verify(without_candidate)
+    without_candidate: it takes no candidate; write `candidate: Candidate[Finding]`
+
+executor.verify(yes_or_no)
+    yes_or_no: a verifier returns a verdict; write `-> Verdict`
+
+executor.verify(with_task)
+    with_task: nobody can supply 'task'; annotate it as `Candidate`, or as `Annotated[X, Depends(make_x)]`, or
+    give it a default
+
+executor.verify(judge); executor.verify(judge)
+    judge verifies already, and /verify does not name a task type; let one function take Candidate[A | B] and
+    call judge
+
+executor.health(check); executor.health(check)
+    a health check is there already, check; let one function ask all that must be asked, and call check
+
+executor.health(with_size)
+    with_size: nobody can supply 'ask'; annotate it as `Annotated[X, Depends(make_x)]`, or give it a default
+"""
+
+#: What is told when the handler runs.
+WHILE_RUNNING = r"""
+# A forgotten await, and bytes fetched in the wrong way.
+
+async def find(task: Task): return {"answer": task.fetch(URL)}
+    find returned a coroutine at $.answer: put `await` before the call, in an `async def`
+
+async def find(task: Task): return task.fetch(URL)
+    find returned a coroutine: put `await` before the call, in an `async def`
+
+async def find(task: Task) -> Finding: return {"answer": task.fetch(URL)}
+    find returned a coroutine at $.answer: put `await` before the call, in an `async def`
+
+async def find(task: Task) -> Finding: return task.fetch(URL)
+    find returned a coroutine: put `await` before the call, in an `async def`
+
+async def find(task: Task) -> Finding: return Finding(answer=task.fetch(URL))
+    find: a coroutine stands where its result was meant; put `await` before the call, in an `async def`
+
+async def find(task: Task): return {"answer": task.fetch(URL).decode()}
+    find: a coroutine stands where its result was meant; put `await` before the call, in an `async def`
+
+async def find(task: Task): task.evidence(task.fetch(URL))
+    task.evidence was given a coroutine: put `await` before the call, in an `async def`
+
+def find(): return later()
+    find returned a coroutine: put `await` before the call, in an `async def`
+
+def find(task: Task): return {"answer": task.fetch(URL)}
+    find: task.fetch is for an `async def`; in a plain `def` write task.fetch_sync(...) in its place
+
+async def find(task: Task): return {"answer": task.fetch_sync(URL)}
+    find: task.fetch_sync would stop the event loop; write await task.fetch(...)
+
+def find(task: Task): return {"answer": in_own_thread(task.fetch_sync, URL)}
+    find: task.fetch_sync is for the thread that a plain `def` handler runs in, not for one of your own; fetch
+    there, and hand the bytes on
+
+# Another thing returned than was meant.
+
+def find() -> Finding: return Finding
+    find returned the class Finding: make an instance, Finding(...)
+
+def find() -> Finding: return Ask(url="u")
+    find returned an Ask; return Finding(...)
+
+def find() -> Finding: return None
+    find returned None; return Finding(...)
+
+def find() -> Finding: return "GROWTH"
+    find returned a str; return Finding(...)
+
+def find() -> Finding: return {"decision": "GROWTH"}
+    find returned what is no Finding: output.answer: Field required
+
+def find() -> Finding: return {"answer": 5}
+    find returned what is no Finding: output.answer: Input should be a valid string
+
+def find(): return None
+    candidate_output: verifier did not pass candidate; reason_codes=[101]; return an object with the string
+    `answer`, not null
+
+def find(): return "GROWTH"
+    candidate_output: verifier did not pass candidate; reason_codes=[101]; make it fit output_schema: "GROWTH"
+    is not of type "object"
+
+def find(): return ["GROWTH"]
+    candidate_output: verifier did not pass candidate; reason_codes=[101]; make it fit output_schema:
+    ["GROWTH"] is not of type "object"
+
+def find(): return {"decision": "GROWTH"}
+    candidate_output: verifier did not pass candidate; reason_codes=[101]; make it fit output_schema: "answer"
+    is a required property
+
+def find(): return {"answer": 5}
+    candidate_output.answer: verifier did not pass candidate; reason_codes=[101]; make it fit output_schema: 5
+    is not of type "string"
+
+def find(): return Finding
+    find returned the class Finding: make an instance, Finding(...)
+
+def find(): return {"answer": later}
+    find returned the function later at $.answer: call the function, later(...)
+
+# What JSON cannot say.
+
+def find(): return {"answer": "x", "rows": (row for row in "ab")}
+    find returned a generator at $.rows: make a list of what it yields
+
+def find(): return {"answer": "x", "mean": float("nan")}
+    find returned nan at $.mean: JSON has no such number; send null or leave the key out
+
+def find(): return {"answer": "x", "id": 2**64}
+    find returned an integer of 65 bits at $.id: beyond 64 bits kernels make a float of it; send a string,
+    str(number)
+
+def find() -> Counted: return Counted(answer="x", count=2**64)
+    find returned an integer of 65 bits at $.count: beyond 64 bits kernels make a float of it; send a string,
+    str(number)
+
+def find(): return {"answer": "x", "data": b"\xff"}
+    find returned bytes that are no UTF-8 text at $.data: send base64.b64encode(data).decode(), or keep the
+    bytes with task.artifact(data, mime)
+
+def find(): return {"answer": "x", "text": "\ud800"}
+    find returned half of a surrogate pair at $.text: such text cannot be sent as UTF-8; replace that part
+
+def find(): return {"answer": "x", "rows": {1: "a", "1": "b"}}
+    find returned two keys that become '1' at $.rows: JSON keys are strings; rename one of the keys
+
+def find(): return {"answer": "x", "lock": Lock()}
+    find returned a lock at $.lock: JSON has no such type; send a model, a dataclass, a dict or text
+
+def find(): return {"answer": "x" * 70_000}
+    candidate_output: candidate structured summary exceeds limit; it has 70013 bytes of 65536; keep the bulk
+    as an artifact and cite it
+
+# A generator's result.
+
+def find(): yield Progress(0.5)
+    find ended without a result; yield the output last
+
+def find(): yield {"answer": "a"}; yield {"answer": "b"}
+    find yielded again after its result; yield the result last
+
+# Signals raised in another way than they are meant.
+
+def find(): raise Refuse("NO_ROWS")
+    find: Refuse was called with the wrong arguments; write raise Refuse('NO_ROWS', 'the file has no rows')
+
+def find(): raise Refuse(422, "no rows")
+    find: Refuse takes a code and a sentence, both are text; write raise Refuse('NO_ROWS', 'the file has no
+    rows')
+
+def find(): raise Refuse
+    find: Refuse was called with the wrong arguments; write raise Refuse('NO_ROWS', 'the file has no rows')
+
+def find(): raise TryLater("5")
+    find: TryLater takes a sentence first, not '5'; write raise TryLater('the model is loading', after_s=5)
+
+def find(): raise TryLater(5)
+    find: TryLater takes a sentence first, not 5; write raise TryLater('the model is loading', after_s=5)
+
+def find(): raise TryLater(after_s="5")
+    find: after_s is a number of seconds, not '5'; write raise TryLater('the model is loading', after_s=5)
+
+def find(): raise TryLater("busy", 5)
+    find: TryLater was called with the wrong arguments; write raise TryLater('the model is loading',
+    after_s=5)
+
+# The task used in another way than it is meant.
+
+def find(task: Task): task.progress("half")
+    find: progress is a number from 0 to 1, not a str; write task.progress(0.5)
+
+def find(task: Task): task.artifact("a,b", "text/csv")
+    find: task.artifact keeps bytes, not a str; write task.artifact(text.encode(), mime)
+
+def find(task: Task): task.artifact(b"a,b")
+    find: Task.artifact was called with the wrong arguments; write task.artifact(data, 'text/csv')
+
+def find(task: Task): task.evidence({"mean": float("inf")})
+    task.evidence was given inf at $.mean: JSON has no such number; send null or leave the key out
+
+def find(task: Task): task.evidence("x", "image/png"); return {"answer": "x"}
+    evidence_inline[0]: inline media is forbidden; keep it as an artifact and cite it by reference
+
+def find(task: Task): task.evidence("x" * 70_000); return {"answer": "x"}
+    evidence_inline[0]: inline evidence exceeds max bytes; it has 70000 of 65536; keep it as an artifact
+
+# Faults of the author's own code.
+
+def find(): return {"answer": str(1 / 0)}
+    find raised ZeroDivisionError; the log has it under reference …
+
+def find(): compute_too_long()
+    find did not finish within 0.2 s
+"""
+
+#: What is told when the verifier runs.
+WHILE_VERIFYING = r"""
+def judge(candidate: Candidate): return None
+    judge returned None: return Verdict.passed(), or Verdict.failed(1001, 'why it fails')
+
+def judge(candidate: Candidate): return True
+    judge returned a bool: return Verdict.passed(), or Verdict.failed(1001, 'why it fails')
+
+def judge(candidate: Candidate): return "passed"
+    judge returned a str: return Verdict.passed(), or Verdict.failed(1001, 'why it fails')
+
+def judge(candidate: Candidate): return Verdict
+    judge returned the class Verdict: return Verdict.passed(), or Verdict.failed(1001, 'why it fails')
+
+def judge(candidate: Candidate): return Verdict.passed
+    judge returned the function passed: return Verdict.passed(), or Verdict.failed(1001, 'why it fails')
+
+async def judge(candidate: Candidate): return later()
+    judge returned a coroutine: put `await` before the call, in an `async def`
+
+def judge(candidate: Candidate): return candidate.fetch(URL)
+    judge: candidate.fetch is for an `async def`; in a plain `def` write candidate.fetch_sync(...) in its
+    place
+
+async def judge(candidate: Candidate): return candidate.fetch_sync(URL)
+    judge: candidate.fetch_sync would stop the event loop; write await candidate.fetch(...)
+
+def judge(candidate: Candidate): return Verdict.passed("fine")
+    judge: Verdict.passed was called with the wrong arguments; write Verdict.passed(), or
+    Verdict.passed(score=0.9)
+
+def judge(candidate: Candidate): return Verdict.passed(score=2)
+    judge: the score is 2; it must be between 0 and 1, as score=0.9
+
+def judge(candidate: Candidate): return Verdict.passed(score=float("nan"))
+    judge: the score is nan; it must be between 0 and 1, as score=0.9
+
+def judge(candidate: Candidate): return Verdict.passed(score="high")
+    judge: the score is 'high'; it must be between 0 and 1, as score=0.9
+
+def judge(candidate: Candidate): return Verdict.failed()
+    judge: Verdict.failed was called with the wrong arguments; write Verdict.failed(1001, 'why it fails')
+
+def judge(candidate: Candidate): return Verdict.failed(5)
+    judge: 5 is no reason code of the protocol, and your own are 1000 to 65535; write Verdict.failed(1001,
+    'why it fails')
+
+def judge(candidate: Candidate): return Verdict.failed(70_000)
+    judge: the reason code 70000 does not fit 16 bits; own codes are 1000 to 65535
+
+def judge(candidate: Candidate): return Verdict.failed("the total differs")
+    judge: a reason code is a number, not 'the total differs'; write Verdict.failed(1001, 'why it fails')
+
+def judge(candidate: Candidate): return Verdict.failed(["x"])
+    judge: a reason code is a number, not 'x'; write Verdict.failed(1001, 'why it fails')
+
+def judge(candidate: Candidate): return Verdict.failed([])
+    judge: a failed verdict wants a reason code; write Verdict.failed(1001, 'why it fails')
+
+def judge(candidate: Candidate): return Verdict.failed(list(range(1000, 1065)))
+    judge: a verdict has at most 64 reason codes, not 65
+
+def judge(candidate: Candidate): return Verdict.failed(1001, 5)
+    judge: the message of a verdict is a sentence, not an int; write Verdict.failed(1001, 'why it fails')
+
+def judge(candidate: Candidate): return Verdict.inconclusive()
+    judge: Verdict.inconclusive was called with the wrong arguments; write
+    Verdict.inconclusive(ReasonCode.EVIDENCE_UNREACHABLE, 'no file was cited')
+
+def judge(candidate: Candidate): return Verdict.inconclusive(ReasonCode.SCHEMA_INVALID)
+    judge: an inconclusive verdict wants one of EVIDENCE_UNREACHABLE, EVIDENCE_TIMEOUT, EVIDENCE_AUTH_DENIED;
+    say failed for anything else
+
+def judge(candidate: Candidate): return Verdict("maybe")
+    judge: there is no verdict 'maybe'; say one of passed, failed, inconclusive
+"""
+
+#: What a caller is told of its inputs, where the handler takes an `Ask`.
+OF_INPUTS = r"""
+{}
+    inputs.url: Field required
+
+{"url": 5}
+    inputs.url: Input should be a valid string
+
+[]
+    inputs: Input should be an object
+
+{"url": "u", "rows": [{"id": 18446744073709551616}]}
+    inputs.rows[0].id: an integer of 20 digits is beyond 64 bits, so kernels read a float; send a string
+"""
+
+URL = "https://data.test/sales.csv"
 
 
 class Ask(BaseModel):
@@ -24,29 +493,16 @@ class Finding(BaseModel):
     answer: str
 
 
-@pytest.fixture
-def executor() -> Executor:
-    """An executor without functions."""
-    return Executor("acme", "m-1")
-
-
-def two_inputs(a: str, b: int) -> Finding: ...  # type: ignore[empty-body]
-def bare_string(url: str) -> Finding: ...  # type: ignore[empty-body]
-def any_number(*asks: Ask) -> Finding: ...  # type: ignore[empty-body]
-def any_names(**asks: Ask) -> Finding: ...  # type: ignore[empty-body]
-def forgot_task(ask: Ask, task) -> Finding: ...  # type: ignore[empty-body,no-untyped-def]
-def bare_task(task) -> Finding: ...  # type: ignore[empty-body,no-untyped-def]
-def nothing_back(ask: Ask) -> None: ...
-def no_answer(ask: Ask) -> Ask: ...  # type: ignore[empty-body]
-def a_list(ask: Ask) -> list[str]: ...  # type: ignore[empty-body]
-def unknown_name(ask: Missing) -> Finding: ...  # type: ignore[empty-body,name-defined]  # noqa: F821
-def no_json(ask: Callable[[], int]) -> Finding: ...  # type: ignore[empty-body]
-
-
 class Numbered(BaseModel):
     """An output whose answer is a number."""
 
     answer: int
+
+
+class Nullable(BaseModel):
+    """An output whose answer may be null."""
+
+    answer: str | None = None
 
 
 class Doubtful(BaseModel):
@@ -56,212 +512,181 @@ class Doubtful(BaseModel):
     confidence: Literal["high", "low"]
 
 
-class Optional(BaseModel):
+class Unsure(BaseModel):
+    """An output whose confidence may be null."""
+
+    answer: str
+    confidence: float | None = None
+
+
+class Counted(BaseModel):
+    """An output with a number of any size."""
+
+    answer: str
+    count: int
+
+
+class Defaulted(BaseModel):
     """An output whose answer may be left out by a caller of the model, but is always sent."""
 
     answer: str = "none"
 
 
-def number_as_answer(ask: Ask) -> Numbered: ...  # type: ignore[empty-body]
-def word_as_confidence(ask: Ask) -> Doubtful: ...  # type: ignore[empty-body]
-def one_without(ask: Ask) -> Finding | Ask: ...  # type: ignore[empty-body]
-
-
-@pytest.mark.parametrize(
-    ("function", "sentence"),
-    [
-        (two_inputs, "put all inputs into one model"),
-        (bare_string, "an object, never a bare string"),
-        (any_number, r"what to pass as \*asks"),
-        (any_names, r"what to pass as \*asks"),
-        (forgot_task, "annotate the task as `task: Task`"),
-        (bare_task, "annotate the task, as `task: Task`"),
-        (nothing_back, "return the output"),
-        (unknown_name, "'Missing' is not known when the decorator runs"),
-        (no_json, "has no JSON form"),
-    ],
-)
-def test_a_signature_that_cannot_work_is_refused(
-    executor: Executor, function: Callable[..., Any], sentence: str
-) -> None:
-    """The message names the function and what to write."""
-    with pytest.raises(HandlerSignatureError, match=sentence) as told:
-        executor.execute("t")(function)
-
-    assert function.__name__ in str(told.value)
-
-
-@pytest.mark.parametrize(
-    ("function", "sentence"),
-    [
-        (no_answer, "add `answer: str`"),
-        (a_list, "return a model with `answer: str`"),
-        (number_as_answer, "`answer` of its output is integer"),
-        (word_as_confidence, "`confidence` of its output is string"),
-        (one_without, "add `answer: str`"),
-    ],
-)
-def test_an_output_that_no_run_takes_is_refused(
-    executor: Executor, function: Callable[..., Any], sentence: str
-) -> None:
-    """Every run's contract demands a string `answer`; `needs_answer=False` is for task types that no run uses."""
-    with pytest.raises(DefinitionError, match=sentence):
-        executor.execute("t")(function)
-
-    assert executor.execute("t", needs_answer=False)(function) is function
-
-
-def test_an_answer_with_a_default_is_always_sent(executor: Executor) -> None:
-    """So it is as good as a required one."""
-
-    @executor.execute("t")
-    def defaulted(ask: Ask) -> Optional:
-        return Optional()
-
-
-def test_two_handlers_for_one_task_type_are_refused(executor: Executor) -> None:
-    """Another profile is fine; the same is not."""
-
-    @executor.execute("t")
-    def first(ask: Ask) -> Finding: ...  # type: ignore[empty-body]
-
-    @executor.execute("t", profiles=("fast",))
-    def second(ask: Ask) -> Finding: ...  # type: ignore[empty-body]
-
-    with pytest.raises(DuplicateHandlerError, match="second and third both want task type 't' in profile 'fast'"):
-
-        @executor.execute("t", profiles=("slow", "fast"))
-        def third(ask: Ask) -> Finding: ...  # type: ignore[empty-body]
-
-    assert executor.registry.profiles == ["default", "fast"]
-
-
-@pytest.mark.parametrize(
-    ("options", "sentence"),
-    [
-        ({"profiles": "fast"}, r"write profiles=\('fast',\)"),
-        ({"profiles": ()}, "blank name or none"),
-        ({"profiles": ("  ",)}, "blank name or none"),
-        (
-            {"timeout_s": "60"},
-            r"^@executor.execute\('t'\): the option timeout_s is '60'; it must be .*: write timeout_s=60$",
-        ),
-        ({"timeout_s": 0}, "timeout_s is 0; it must be a number of seconds, at least 0.001: write timeout_s=60"),
-        ({"timeout_s": float("inf")}, "timeout_s is inf; it must be a number of seconds"),
-        (
-            {"max_concurrency": 0},
-            "max_concurrency is 0; it must be a whole number, at least 1: write max_concurrency=8",
-        ),
-        ({"max_concurrency": True}, "max_concurrency is True; it must be a whole number"),
-        ({"linger_s": -1}, "linger_s is -1; it must be a number of seconds, at least 0"),
-        ({"adopt": "no"}, "adopt is 'no'; it must be True or False: write adopt=False"),
-        ({"timeout": 60}, r"^@executor.execute\('t'\): no option is named 'timeout'; did you mean timeout_s\?$"),
-        ({"profile": "fast"}, "did you mean profiles"),
-        ({"xyzzy": 1}, "there are: profiles, timeout_s, max_concurrency, adopt, linger_s, needs_answer"),
-    ],
-)
-def test_options_that_make_no_sense_are_refused(executor: Executor, options: dict[str, Any], sentence: str) -> None:
-    """The message says what to give instead."""
-    with pytest.raises(DefinitionError, match=sentence):
-
-        @executor.execute("t", **options)
-        def handler(ask: Ask) -> Finding: ...  # type: ignore[empty-body]
-
-
-def test_a_blank_task_type_is_refused(executor: Executor) -> None:
-    """Kernels ask by task type."""
-    with pytest.raises(DefinitionError, match="task type is blank"):
-
-        @executor.execute(" ")
-        def handler(ask: Ask) -> Finding: ...  # type: ignore[empty-body]
-
-
-def test_something_that_is_no_function_is_refused(executor: Executor) -> None:
-    """A static method is no function yet."""
-    with pytest.raises(DefinitionError, match="stands above a staticmethod"):
-        executor.execute("t")(staticmethod(two_inputs))
-
-
-def test_a_name_must_not_be_blank() -> None:
-    """Kernels keep reputation under both names."""
-    with pytest.raises(DefinitionError, match="model_id is blank"):
-        Executor("acme", " ")
-
-
-def test_an_unknown_option_is_refused_with_a_guess() -> None:
-    """A mistyped option must not be silently without effect."""
-    with pytest.raises(DefinitionError, match="did you mean timeout_s"):
-        Executor("acme", "m-1", timeout=5)  # type: ignore[call-arg]
-
-
-def test_a_verifier_must_take_a_candidate(executor: Executor) -> None:
-    """And give back a verdict; and there is one only."""
-    with pytest.raises(HandlerSignatureError, match="candidate: Candidate"):
-
-        @executor.verify
-        def without() -> Verdict: ...  # type: ignore[empty-body]
-
-    with pytest.raises(HandlerSignatureError, match="-> Verdict"):
-
-        @executor.verify
-        def yes_or_no(candidate: Candidate[Finding]) -> bool: ...  # type: ignore[empty-body]
-
-    with pytest.raises(HandlerSignatureError, match="nobody can supply 'task'; annotate it as `Candidate`"):
-
-        @executor.verify
-        def with_task(candidate: Candidate[Finding], task: Task) -> Verdict: ...  # type: ignore[empty-body]
-
-    @executor.verify
-    def good(candidate: Candidate[Finding]) -> Verdict: ...  # type: ignore[empty-body]
-
-    with pytest.raises(DuplicateHandlerError, match="good verifies already"):
-        executor.verify(good)
-
-
-def test_dependencies_are_checked_while_decorating(executor: Executor) -> None:
-    """What nobody can supply, a circle, and a value in place of a function."""
-
-    def needs_more(size: int) -> str: ...  # type: ignore[empty-body]
-
-    with pytest.raises(HandlerSignatureError, match="needs_more: nobody can supply 'size'"):
-
-        @executor.execute("t")
-        def first(ask: Ask, store: Annotated[str, Depends(needs_more)]) -> Finding: ...  # type: ignore[empty-body]
-
-    with pytest.raises(HandlerSignatureError, match="go in a circle: ping -> pong -> ping"):
-
-        @executor.execute("t")
-        def second(ask: Ask, store: Annotated[str, Depends(ping)]) -> Finding: ...  # type: ignore[empty-body]
-
-    with pytest.raises(HandlerSignatureError, match=r"write Depends\(make_it\)"):
-        Depends("store")  # type: ignore[arg-type]
-
-
-def ping(other: Annotated[str, Depends(lambda: pong)]) -> str: ...  # type: ignore[empty-body]
+def find(ask: Ask) -> Finding: ...  # type: ignore[empty-body]
+def again(ask: Ask) -> Finding: ...  # type: ignore[empty-body]
+def make_sized(size: int) -> str: ...  # type: ignore[empty-body]
+def with_size(ask: Ask, store: Annotated[str, Depends(make_sized)]) -> Finding: ...  # type: ignore[empty-body]
+def ping(other: str) -> str: ...  # type: ignore[empty-body]
 def pong(other: Annotated[str, Depends(ping)]) -> str: ...  # type: ignore[empty-body]
+def in_circle(ask: Ask, store: Annotated[str, Depends(ping)]) -> Finding: ...  # type: ignore[empty-body]
+def without_candidate() -> Verdict: ...  # type: ignore[empty-body]
+def yes_or_no(candidate: Candidate[Finding]) -> bool: ...  # type: ignore[empty-body]
+def with_task(candidate: Candidate[Finding], task: Task) -> Verdict: ...  # type: ignore[empty-body]
+def judge(candidate: Candidate[Finding]) -> Verdict: ...  # type: ignore[empty-body]
+def check() -> bool: ...  # type: ignore[empty-body]
 
 
 ping.__annotations__["other"] = Annotated[str, Depends(pong)]
 
 
-def test_there_is_one_health_check(executor: Executor) -> None:
-    """And all its parameters are injected."""
-
-    @executor.health
-    def check() -> bool: ...  # type: ignore[empty-body]
-
-    with pytest.raises(DuplicateHandlerError, match="a health check is there already"):
-        executor.health(check)
-    with pytest.raises(HandlerSignatureError, match=r"nobody can supply 'size'; annotate it as `Annotated"):
-
-        @executor.health
-        def sized(size: int) -> bool: ...  # type: ignore[empty-body]
+async def later() -> str:
+    """Text, once it is awaited."""
+    return "x"
 
 
-def test_a_generator_of_a_type_without_json_is_refused(executor: Executor) -> None:
-    """The output must have a JSON form as well as the inputs."""
+def in_own_thread(function: Callable[[str], bytes], uri: str) -> bytes:
+    """What `function` returns in a thread that is none of the kit's."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(function, uri).result()
 
-    def odd(ask: Ask) -> Callable[[], int]: ...  # type: ignore[empty-body]
 
-    with pytest.raises(HandlerSignatureError, match="has no JSON form"):
+def compute_too_long() -> None:
+    """Longer than the executor of these tests lets a handler run."""
+    end = time.monotonic() + 0.5
+    while time.monotonic() < end:
+        pass
+
+
+#: Names that occur in the tables only.
+IN_TABLES = (Iterator, Lock, Progress, ReasonCode, Refuse, TryLater)
+
+
+def rows(table: str) -> list[Any]:
+    """What was written and the sentence, from one table; lines that begin with # are headings."""
+    found: list[Any] = []
+    for block in re.split(r"\n\n+", table.strip()):
+        written, *sentence = block.splitlines()
+        if not written.startswith("#"):
+            found.append(pytest.param(written, " ".join(line.strip() for line in sentence), id=written))
+    return found
+
+
+def written_down(code: str) -> tuple[Executor, dict[str, Any]]:
+    """An executor, and the names in its module after `code` ran there."""
+    executor = Executor("acme", "m-1", timeout_s=0.2)
+    names = {**globals(), "executor": executor}
+    exec(code, names)  # noqa: S102 - so that the table holds what an author writes, and nothing else
+    return executor, names
+
+
+def sentence_of(error: ExecutorError) -> str:
+    """What `error` says, without the reference that is another one each time."""
+    said = re.sub(r"; the log has more under reference \w+$", "", error.message)
+    return re.sub(r"reference \w+$", "reference …", said)
+
+
+@pytest.mark.parametrize(("code", "sentence"), rows(WHILE_DECORATING))
+def test_told_while_decorating(code: str, sentence: str) -> None:
+    """What is wrong and what to write instead, before anything is served."""
+    with pytest.raises(DefinitionError) as told:
+        executor, names = written_down(code)
+        executor.execute("t")(names["find"])
+
+    assert sentence_of(told.value) == sentence
+
+
+@pytest.mark.parametrize(("code", "sentence"), rows(WHILE_RUNNING))
+def test_told_while_running(code: str, sentence: str) -> None:
+    """To whoever asks, and in the log; no coroutine is left over that Python would warn of."""
+    executor, names = written_down(code)
+    executor.execute(names["find"])
+
+    with in_process(executor, files={URL: b"rows"}) as rt, pytest.raises(ExecutorError) as told:
+        rt.execute({})
+
+    assert sentence_of(told.value) == sentence
+
+
+@pytest.mark.parametrize(("code", "sentence"), rows(WHILE_VERIFYING))
+def test_told_while_verifying(code: str, sentence: str) -> None:
+    """There is no verdict then, and nobody takes the silence for one."""
+    executor, names = written_down(code)
+    executor.execute(lambda: {"answer": "x"})
+    executor.verify(names["judge"])
+
+    with in_process(executor, files={URL: b"rows"}) as rt, pytest.raises(HandlerCrashedError) as told:
+        rt.verify(rt.execute({}))
+
+    assert sentence_of(told.value) == sentence
+
+
+@pytest.mark.parametrize(("text", "sentence"), rows(OF_INPUTS))
+def test_told_of_inputs(text: str, sentence: str) -> None:
+    """Each field by its path."""
+    executor, _ = written_down("executor.execute(find)")
+    handler = executor.registry.find("swarm", "default")
+
+    with pytest.raises(ExecutorError) as told:
+        handler.read(parse(text.encode()), text.encode())
+
+    assert (told.value.status_code, sentence_of(told.value)) == (422, sentence)
+
+
+def test_there_are_rows_enough() -> None:
+    """An empty table would pass every test above."""
+    assert len(rows(WHILE_DECORATING) + rows(WHILE_RUNNING) + rows(WHILE_VERIFYING)) > 100
+
+
+# Python destroys such a coroutine before anybody could close it, and says so itself.
+@pytest.mark.filterwarnings("ignore::RuntimeWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("use", ["len(task.fetch(URL))", "list(task.fetch(URL))", "task.fetch(URL)[0]"])
+def test_a_coroutine_used_as_its_result_is_told(use: str) -> None:
+    """Python's own sentence stays in the log."""
+    executor, names = written_down(f"async def find(task: Task): return {{'answer': {use}}}")
+    executor.execute(names["find"])
+
+    with in_process(executor, files={URL: b"rows"}) as rt, pytest.raises(HandlerCrashedError, match="put `await`"):
+        rt.execute({})
+
+
+@pytest.mark.parametrize("returns", [Ask, list[str], Numbered, Nullable, Doubtful, Unsure, Finding | Ask])
+def test_an_output_that_no_run_takes_is_for_other_task_types(returns: Any) -> None:
+    """`needs_answer=False` says that no run uses the task type."""
+    executor = Executor("acme", "m-1")
+
+    def odd(ask: Ask) -> Any: ...
+
+    odd.__annotations__["return"] = returns
+
+    with pytest.raises(DefinitionError, match="say needs_answer=False"):
         executor.execute("t")(odd)
+    assert executor.execute("t", needs_answer=False)(odd) is odd
+
+
+def test_an_answer_with_a_default_is_always_sent() -> None:
+    """So it is as good as a required one."""
+
+    @Executor("acme", "m-1").execute("t")
+    def defaulted(ask: Ask) -> Defaulted:
+        return Defaulted()
+
+
+def test_two_handlers_for_one_task_type_need_two_profiles() -> None:
+    """A handler that is refused takes no profile at all."""
+    executor = Executor("acme", "m-1")
+    executor.execute("t")(find)
+    executor.execute("t", profiles=("fast",))(again)
+
+    with pytest.raises(DuplicateHandlerError, match="again and find both want task type 't' in profile 'fast'"):
+        executor.execute("t", profiles=("slow", "fast"))(find)
+    assert executor.registry.profiles == ["default", "fast"]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import date
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
+import msgspec
 import pytest
 from pydantic import BaseModel, Field
 
@@ -25,6 +28,12 @@ class Finding(BaseModel):
     answer: Way
     day: date
     confidence: float = Field(0.5, ge=0, le=1)
+
+
+class Packed(msgspec.Struct):
+    """What msgspec writes, and pydantic does not."""
+
+    first: Decimal
 
 
 @dataclass
@@ -66,6 +75,42 @@ def test_outputs_go_out_as_plain_json(value: Any, annotation: Any, sent: Any) ->
         assert rt.execute({}).answer["candidate_output"] == sent
 
 
+class Loose(BaseModel):
+    """A typed output with a field of any type."""
+
+    answer: str = "x"
+    more: Any = None
+
+
+@pytest.mark.parametrize("annotation", [Loose, Any])
+def test_a_field_of_any_type_takes_what_pydantic_alone_does_not_write(annotation: Any) -> None:
+    """A struct, inside a model, whatever is annotated; null stays null."""
+    value = Loose(more=[Packed(Decimal(1)), None])
+    with in_process(executor_returning(value, annotation)) as rt:
+        assert rt.execute({}).answer["candidate_output"] == {"answer": "x", "more": [{"first": "1"}, None]}
+
+
+@pytest.mark.parametrize("annotation", [Loose, Any])
+@pytest.mark.parametrize(
+    ("more", "place"),
+    [
+        (2**64, "an integer of 65 bits at $.more"),
+        ([float("nan")], "nan at $.more[0]"),
+        ({"a": object()}, "an object at $.more.a"),
+        ([b"\xff"], "bytes that are no UTF-8 text at $.more[0]"),
+        (["\ud800"], "half of a surrogate pair at $.more[0]"),
+    ],
+)
+def test_a_typed_output_tells_the_place_of_what_cannot_be_sent(more: object, place: str, annotation: Any) -> None:
+    """As a plain one does."""
+    sentence = re.escape(f"handler returned {place}: ")
+    with (
+        in_process(executor_returning(Loose(more=more), annotation)) as rt,
+        pytest.raises(InvalidOutputError, match=sentence),
+    ):
+        rt.execute({})
+
+
 @pytest.mark.parametrize(
     ("value", "sentence"),
     [
@@ -75,7 +120,7 @@ def test_outputs_go_out_as_plain_json(value: Any, annotation: Any, sent: Any) ->
             Finding.model_construct(answer="sideways", day=date(2026, 1, 2)),  # type: ignore[arg-type]
             "handler returned a Finding: Pydantic serializer warnings",
         ),
-        (None, "handler returned None, but is annotated to return Finding"),
+        (None, r"handler returned None; return Finding\(\.\.\.\)"),
     ],
 )
 def test_an_output_that_is_not_what_the_annotation_says_is_refused(value: Any, sentence: str) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date
+from decimal import Decimal
 from typing import Any
 
 import anyio.to_thread
@@ -57,6 +59,29 @@ def test_evidence_is_collected_as_it_will_be_sent() -> None:
     assert ref.digest == content_digest(b"rows")
     assert [one["digest"] for one in task.evidence_refs] == [ref.digest, named.digest]
     assert task.evidence_refs[1]["uri"] == "https://data.test/other.csv"
+
+
+@pytest.mark.parametrize(
+    ("given", "mime", "content"),
+    [
+        ("text", "text/plain", "text"),
+        (b"bytes", "text/plain", "bytes"),
+        (date(2026, 1, 2), "text/plain", "2026-01-02"),
+        (
+            {"total": Decimal("1.50"), "days": {date(2026, 1, 2)}},
+            "application/json",
+            '{"total":"1.50","days":["2026-01-02"]}',
+        ),
+        (5, "application/json", "5"),
+    ],
+)
+def test_evidence_that_is_no_text_goes_out_as_json(given: object, mime: str, content: str) -> None:
+    """Written as an output would be; a type that the author names stays."""
+    task = a_task()
+    task.evidence(given)
+    task.evidence(given, "text/csv")
+
+    assert task.evidence_inline == [{"mime": mime, "content": content}, {"mime": "text/csv", "content": content}]
 
 
 def test_progress_stops_who_is_no_longer_wanted() -> None:

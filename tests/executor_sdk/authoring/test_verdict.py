@@ -15,6 +15,7 @@ from executor_sdk import (
     FetchError,
     HandlerCrashedError,
     ReasonCode,
+    Task,
     TaskTimeoutError,
     Verdict,
     in_process,
@@ -156,6 +157,37 @@ def test_verdicts_that_make_no_sense_cannot_be_made() -> None:
         Verdict.failed(())
     with pytest.raises(ValueError, match="does not fit 16 bits"):
         Verdict.failed(70_000)
+
+
+def test_both_kinds_of_verifiers_fetch() -> None:
+    """At a URI and by reference; a plain function asks from its thread."""
+
+    def plain(candidate: Candidate[Finding]) -> Verdict:
+        fetched = [candidate.fetch_sync("u"), candidate.fetch_sync(candidate.evidence_refs[0])]
+        return Verdict.passed() if fetched == [b"rows", b"kept"] else Verdict.failed(Why.ODD)
+
+    async def asynchronous(candidate: Candidate[Finding]) -> Verdict:
+        fetched = [await candidate.fetch("u"), await candidate.fetch(candidate.evidence_refs[0])]
+        return Verdict.passed() if fetched == [b"rows", b"kept"] else Verdict.failed(Why.ODD)
+
+    def too_much(candidate: Candidate[Finding]) -> Verdict:
+        candidate.fetch_sync("u", max_bytes=3)
+        return Verdict.passed()
+
+    judged = []
+    for verifier in (plain, asynchronous, too_much):
+        executor = Executor("acme", "m-1")
+
+        @executor.execute
+        def produce(task: Task) -> Finding:
+            task.artifact(b"kept", "text/csv")
+            return Finding(answer="x")
+
+        executor.verify(verifier)
+        with in_process(executor, files={"u": b"rows"}) as rt:
+            judged.append(rt.verify(rt.execute({})).status)
+
+    assert judged == ["passed", "passed", "inconclusive"]
 
 
 def test_own_codes_are_found_in_what_the_verifier_names() -> None:
