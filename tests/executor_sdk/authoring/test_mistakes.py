@@ -152,10 +152,12 @@ executor.execute("t", profiles=(" ",))(find)
     find: profiles has a blank name or none; leave it out for 'default'
 
 executor.execute("t", timeout_s=0)(find)
-    @executor.execute('t'): the option timeout_s is 0; it must be a number of seconds, at least 0.001: write timeout_s=60
+    @executor.execute('t'): the option timeout_s is 0; it must be a number of seconds, at least 0.001:
+    write timeout_s=60
 
 executor.execute("t", max_concurrency=-1)(find)
-    @executor.execute('t'): the option max_concurrency is -1; it must be a whole number, at least 1: write max_concurrency=8
+    @executor.execute('t'): the option max_concurrency is -1; it must be a whole number, at least 1:
+    write max_concurrency=8
 
 executor.execute("t", linger_s=-1)(find)
     @executor.execute('t'): the option linger_s is -1; it must be a number of seconds, at least 0: write linger_s=60
