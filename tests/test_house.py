@@ -16,6 +16,7 @@ MIRRORED_FROM = 150
 
 #: Those that have none, and the module that tests them, because they are seen from outside only through another room.
 TESTED_ELSEWHERE = {
+    "executor_sdk/authoring/decorators.py": "executor_sdk/authoring/test_mistakes.py",
     "executor_sdk/authoring/handler.py": "executor_sdk/authoring/test_calling.py",
     "executor_sdk/authoring/schema.py": "executor_sdk/authoring/test_signatures.py",
     "executor_sdk/authoring/signature.py": "executor_sdk/authoring/test_signatures.py",

@@ -6,11 +6,14 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
+from itertools import count
+from time import monotonic
 from typing import Any
 from uuid import uuid4
 
 from msgspec import Struct
 
+from executor_sdk.authoring.again import Again
 from executor_sdk.authoring.annotations import name_of
 from executor_sdk.authoring.awaiting import AWAIT, unawaited_behind
 from executor_sdk.authoring.deadline import Deadline
@@ -52,21 +55,33 @@ async def call(
     facts: Mapping[type, object],
     inputs: object = None,
     alarms: Alarms,
+    again: Again | None = None,
+    forget: Callable[[], None] = lambda: None,
 ) -> Any:
-    """What `function` returns.
+    """What `function` returns; called `again` after errors that may pass, once what it gave is forgotten.
 
     Raises:
         TaskTimeoutError: it did not return before the alarm rang.
         HandlerCrashedError: it raised what it should not; logged here, once, with its traceback.
         TaskCancelled: it stopped because nobody wants the work.
     """
-
     deadline = Deadline(alarms)
     try:
-        if signature.needs_making:
-            return await _with_dependencies(function, signature, around, facts, inputs)
-        positional, named = given(signature, facts, inputs)
-        return await _invoked(function, signature, around, positional, named)
+        if again is None:
+            return await _once(function, signature, around, facts, inputs)
+        until_s = monotonic() + alarms.after_s
+        for failed in count(1):
+            try:
+                return await _once(function, signature, around, facts, inputs)
+            except Exception as error:
+                raised = _alone(error)
+                pause_s = again.pause_s(raised, failed=failed, left_s=until_s - monotonic())
+                if pause_s is None:
+                    raise
+                told = "%s raised %s and is called again in %.1f s, for the %d. of %d times"
+                logger.info(told, name_of(function), type(raised).__name__, pause_s, failed, again.retries)
+            forget()
+            await asyncio.sleep(pause_s)
     except asyncio.CancelledError as error:
         if deadline.stopped_from_outside:
             raise
@@ -82,6 +97,19 @@ async def call(
         raise (_overrun(function, alarms) if deadline.passed else _crash(function, error)) from error
     finally:
         deadline.lift()
+
+
+def _once(
+    function: Callable[..., Any],
+    signature: Signature,
+    around: Surroundings,
+    facts: Mapping[type, object],
+    inputs: object,
+) -> Awaitable[Any]:
+    if signature.needs_making:
+        return _with_dependencies(function, signature, around, facts, inputs)
+    positional, named = given(signature, facts, inputs)
+    return _invoked(function, signature, around, positional, named)
 
 
 async def _with_dependencies(
@@ -128,6 +156,12 @@ def _meant(error: BaseException) -> BaseException | None:
     if isinstance(error, ClientError):
         return error.passed_on()
     return error if isinstance(error, RequestError | TaskError | FetchError | TaskCancelled) else None
+
+
+def _alone(error: BaseException) -> BaseException:
+    """The one error in a task group that failed; the group itself where there are several."""
+    leaves = _leaves(error) if isinstance(error, BaseExceptionGroup) else [error]
+    return leaves[0] if len(leaves) == 1 else error
 
 
 def _leaves(group: BaseExceptionGroup[Any]) -> list[BaseException]:

@@ -42,6 +42,8 @@ class Decorators(ABC):
         max_concurrency: int | None = None,
         adopt: bool | None = None,
         linger_s: float | None = None,
+        retries: int = 0,
+        backoff_s: float = 1.0,
         needs_answer: bool = True,
     ) -> Callable[[F], F]: ...
 
@@ -55,6 +57,8 @@ class Decorators(ABC):
         max_concurrency: int | None = None,
         adopt: bool | None = None,
         linger_s: float | None = None,
+        retries: int = 0,
+        backoff_s: float = 1.0,
         needs_answer: bool = True,
         **unknown: Any,
     ) -> Any:
@@ -67,6 +71,12 @@ class Decorators(ABC):
             max_concurrency: how many such tasks may run at once.
             adopt: whether a later attempt at a step takes over its work, running or done (by default it does).
             linger_s: seconds that the work goes on when nobody asks for it any more.
+            retries: how often the function is called again within `timeout_s` after an error that may pass:
+                `TryLater`, a broken connection, a fetch or another executor that may be asked again. Callers wait
+                meanwhile, or join again. After the last time the kernel decides: it reads no `Retry-After`, and by
+                default it makes two attempts in all.
+            backoff_s: seconds before the first such call. Each further pause is twice as long, up to a minute, and each
+                up to half shorter by chance. A `TryLater(after_s=...)` says itself how long.
             needs_answer: False for a task type that no run uses: its output may then lack the string `answer`.
 
         Raises:
@@ -75,7 +85,14 @@ class Decorators(ABC):
         """
         try:
             check_names(unknown, OPTIONS)
-            limits = Limits(timeout_s=timeout_s, max_concurrency=max_concurrency, adopt=adopt, linger_s=linger_s)
+            limits = Limits(
+                timeout_s=timeout_s,
+                max_concurrency=max_concurrency,
+                adopt=adopt,
+                linger_s=linger_s,
+                retries=retries,
+                backoff_s=backoff_s,
+            )
         except DefinitionError as error:
             above = "" if callable(task_type) else f"({task_type!r})"
             raise DefinitionError(f"@executor.execute{above}: {error.message}") from None

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from msgspec import Struct
 
+from executor_sdk.authoring.again import Again
 from executor_sdk.authoring.annotations import name_of
 from executor_sdk.authoring.calling import Surroundings, call
 from executor_sdk.authoring.schema import (
@@ -43,6 +44,9 @@ class Limits(Struct, frozen=True, kw_only=True):
     max_concurrency: int | None = None
     adopt: bool | None = None
     linger_s: float | None = None
+    #: How often the function is called again after an error that may pass, and the pause before the first time.
+    retries: int = 0
+    backoff_s: float = 1.0
 
     def __post_init__(self) -> None:
         settle(self, _LIMITS)
@@ -113,8 +117,19 @@ class Handler(Struct, frozen=True, eq=False):
         """
         shape = self.signature.shape
         function = collected(self.function, shape, task) if shape.is_generator else self.function
+        again = Again(self.limits.retries, self.limits.backoff_s) if self.limits.retries else None
+        facts: dict[type, object] = {Task: task}
         try:
-            value = await call(function, self.signature, around, facts={Task: task}, inputs=inputs, alarms=alarms)
+            value = await call(
+                function,
+                self.signature,
+                around,
+                facts=facts,
+                inputs=inputs,
+                alarms=alarms,
+                again=again,
+                forget=task.forget,
+            )
         finally:
             task.end()
         return Produced(self.output_shape.plain(value), task.evidence_inline, task.evidence_refs)

@@ -58,6 +58,10 @@ class Ports:
         uri = artifact_uri(content_digest(data))
         return evidence_ref(data, uri=uri, mime=mime, created_at=self._clock(), producer=self._producer)
 
+    def forget(self) -> None:
+        """Keep nothing of what was stored so far."""
+        self._written = None
+
     async def keep(self, artifacts: ArtifactStore) -> None:
         """Write what was stored, before the answer that cites it leaves; the disk is waited for in a thread."""
         if self._written is not None:

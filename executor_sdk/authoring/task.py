@@ -243,6 +243,12 @@ class Task:
             self.evidence_refs.append(ref)
         return EvidenceRef(**ref)
 
+    def forget(self) -> None:
+        """Called by the kit before the handler is called again: evidence of the last call is not part of the next."""
+        self.evidence_inline.clear()
+        self.evidence_refs.clear()
+        self._ports.forget()
+
     def end(self) -> None:
         """Called by the kit when the handler's time is over: a thread that still runs stops at its next progress."""
         self._ended = True
