@@ -26,7 +26,8 @@ class _AskRow(Struct, gc=False):
 
 class _WorkRow(Struct, gc=False):
     work: Work
-    #: The asks that came to it. A tuple, of which the garbage collector takes its eyes; of a list it does not.
+    #: The asks that came to the work. A tuple of tuples of texts: the garbage collector stops tracking such a tuple at
+    #: its first look, and a list never.
     asks: tuple[Key, ...]
 
 

@@ -54,7 +54,7 @@ def test_the_environment_is_over_the_authors_options() -> None:
     ],
 )
 def test_a_value_that_cannot_be_read_names_its_variable(variable: str, text: str, expected: str) -> None:
-    """So that whoever set it finds it."""
+    """So that the operator who set the variable finds it."""
     with pytest.raises(DefinitionError) as told:
         Settings.from_environment({variable: text})
 

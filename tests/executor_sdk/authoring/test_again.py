@@ -141,4 +141,4 @@ def test_the_deadline_is_one_for_all_calls() -> None:
     with in_process(executor) as rt, pytest.raises((TaskTimeoutError, HandlerCrashedError)):
         rt.execute({})
 
-    assert len(calls) > 1
+    assert 1 < len(calls) < 1_000_000

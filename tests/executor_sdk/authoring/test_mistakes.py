@@ -609,7 +609,7 @@ def test_told_while_decorating(code: str, sentence: str) -> None:
 
 @pytest.mark.parametrize(("code", "sentence"), rows(WHILE_RUNNING))
 def test_told_while_running(code: str, sentence: str) -> None:
-    """To whoever asks, and in the log; no coroutine is left over that Python would warn of."""
+    """To the caller, and in the log; no coroutine is left over that Python would warn of."""
     executor, names = written_down(code)
     executor.execute(names["find"])
 
