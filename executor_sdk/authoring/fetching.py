@@ -1,4 +1,4 @@
-"""The two ways to wait for bytes, in the event loop and in a thread; code that takes the wrong one is told the other."""
+"""The two ways to wait for bytes, in the event loop and in a thread; code that takes the wrong one is told so."""
 
 from __future__ import annotations
 
