@@ -187,7 +187,7 @@ class Dispatcher:
         perform = partial(
             self._produce, prepared=prepared, rules=rules, request=request, inputs=inputs, step_digest=step_digest
         )
-        return ask, Plan(prepared.lane, prepared.linger_s, perform, request.size_bytes)
+        return ask, Plan(prepared.lane, prepared.linger_s, perform, request.size_bytes, handler.task_type)
 
     async def _run(self, ask: Ask, plan: Plan | None, presence: Presence[Work] | None) -> Reply | None:
         run = self._executions.run(ask, plan, presence)
@@ -254,29 +254,40 @@ class Dispatcher:
         judge = partial(policy.judge, schema, output, request.policy.policy_params)
         evaluation = await self._judging.run(judge, schema, len(output), len(body))
         proposed: Key = (caller, "execute", request.candidate.execution_id)
-        verifier = self._registry.verifier
-        if verifier is None or not evaluation.passed:
+        if not self._registry.verifiers or not evaluation.passed:
             # Judging by the policy alone is over in microseconds: nothing to join, nothing worth remembering.
             return Reply(None, await self._told(request, by_policy(evaluation), proposed))
         digest = blake2b(body, digest_size=DIGEST_BYTES)
         ask = Ask((caller, "verify", digest.hexdigest()), digest.digest())
-        perform = partial(self._judge, verifier=verifier, request=request, evaluation=evaluation, proposed=proposed)
+        perform = partial(self._judge, request=request, evaluation=evaluation, proposed=proposed)
         run = self._run(ask, Plan(self._verify_lane, self._settings.linger_ms / 1000, perform, len(body)), presence)
         del body, request, schema, output, judge, perform
         return await run
 
-    async def _judge(
-        self, live: LiveWork, *, verifier: Verifier, request: VerifyRequest, evaluation: Evaluation, proposed: Key
-    ) -> Outcome:
+    async def _judge(self, live: LiveWork, *, request: VerifyRequest, evaluation: Evaluation, proposed: Key) -> Outcome:
         threads: list[asyncio.Future[None]] = []
         left_behind.set(threads)
         try:
-            verdict = await verifier.judge(request.candidate, self._fetcher, self._around, self._verify_alarms)
+            verdict = await self._verdict(request, proposed)
         except ExecutorError as error:
             return failed(error)
         finally:
             _note(live, threads)
+        if verdict is None:
+            return await self._told(request, by_policy(evaluation), proposed)
         return await self._told(request, lowered(evaluation, _judgement(verdict), bind(request.policy)), proposed)
+
+    async def _verdict(self, request: VerifyRequest, proposed: Key) -> Verdict | None:
+        """What the author says; None where no verifier is for such candidates."""
+        task_type: str | None = None
+        judge: Verifier | Verdict | None = self._registry.only_verifier
+        if judge is None:
+            work = await self._executions.find(proposed)
+            task_type = None if work is None else work.task_type
+            judge = self._registry.verifiers.choose(task_type, request.output_text)
+        if isinstance(judge, Verifier):
+            return await judge.judge(request.candidate, task_type, self._fetcher, self._around, self._verify_alarms)
+        return judge
 
     async def _told(self, request: VerifyRequest, judgement: Judgement, proposed: Key) -> Outcome:
         """The verdict as it goes out. Whoever is told anything but `passed` may want new work from now on."""

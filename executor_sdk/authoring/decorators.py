@@ -110,21 +110,44 @@ class Decorators(ABC):
     def verify(self, function: F, /) -> F: ...
 
     @overload
-    def verify(self, /) -> Callable[[F], F]: ...
+    def verify(self, /, *task_types: str) -> Callable[[F], F]: ...
 
-    def verify(self, function: F | None = None, /) -> F | Callable[[F], F]:
-        """Make a function the verifier: it runs after the kernel's policy passed, and may only lower the verdict.
+    def verify(self, /, *task_types: Any, **unknown: Any) -> Any:
+        """Make a function a verifier: it runs after the kernel's policy passed, and may only lower the verdict.
+
+            @executor.verify("forecast", "review")
+            async def checks(candidate: Candidate[Forecast]) -> Verdict: ...
+
+            @executor.verify  # all that no other verifies
+            async def agrees(candidate: Candidate) -> Verdict: ...
+
+        `/verify` does not name a task type. The ledger knows it of what was executed here, by this process or by one
+        with the same ledger, for the same caller. Of what was executed elsewhere, the one verifier judges whose
+        `Candidate[Model]` takes the output, or else the one that names no model; where that leaves several, or none,
+        the verdict is inconclusive, with EVIDENCE_UNREACHABLE and a sentence that names the verifiers.
+
+        Args:
+            task_types: whose candidates the function judges, also such as are executed elsewhere only; none: all that
+                no other verifier judges.
 
         Raises:
-            DefinitionError: the function cannot work as it is, or there is a verifier already.
+            DefinitionError: the function cannot work as it is, another one verifies the same, or the two mean different
+                things by one reason code.
         """
+        if unknown:
+            raise DefinitionError(
+                f"@executor.verify has no option {next(iter(unknown))!r}; write the task types only, as "
+                "@executor.verify('swarm', 'forecast')"
+            )
+        is_bare = len(task_types) == 1 and not isinstance(task_types[0], str | Sequence)
+        role = Verifies(() if is_bare else task_types)
 
         def decorate(function: F) -> F:
             _check_callable(function, "verify")
-            self._take(function, Verifies())
+            self._take(function, role)
             return function
 
-        return decorate if function is None else decorate(function)
+        return decorate(task_types[0]) if is_bare else decorate
 
     @overload
     def health(self, function: F, /) -> F: ...

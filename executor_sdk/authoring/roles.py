@@ -26,7 +26,9 @@ class Executes(Struct, frozen=True):
 
 
 class Verifies(Struct, frozen=True):
-    """What `verify` says of a function."""
+    """What `verify` says of a function: whose candidates it judges; empty: all that no other judges."""
+
+    task_types: Sequence[str]
 
 
 class Checks(Struct, frozen=True):
@@ -63,6 +65,7 @@ def register(
                 )
             )
         case Verifies():
-            registry.set_verifier(verifier.define(function, Reader((Candidate,), local_names, states, owner)))
+            reader = Reader((Candidate,), local_names, states, owner)
+            registry.verifiers.add(verifier.define(function, reader, task_types=role.task_types))
         case Checks():
             registry.set_health_check(health.define(function, Reader((), local_names, states, owner)))

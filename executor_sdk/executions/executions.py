@@ -131,6 +131,10 @@ class Executions:
         """Whole answers to these asks went out, each to a caller who was there."""
         await self._ledger.answered(keys)
 
+    async def find(self, key: Key) -> Work | None:
+        """What is on record of the work of an ask; None if the ask is unknown, or forgotten."""
+        return await self._ledger.find(key)
+
     async def turn_down(self, key: Key) -> None:
         """A candidate of this ask was judged and not passed: a later attempt is new work."""
         await self._ledger.turn_down(key)

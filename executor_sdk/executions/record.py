@@ -87,6 +87,8 @@ class Work(msgspec.Struct, gc=False):
     turned_down: bool = False
     #: Whether a thread of its handler still runs, although the work has ended: nothing new starts for its step.
     busy: bool = False
+    #: What kind of task it does, as its handler names it: a verifier is chosen by it. None for other work.
+    task_type: str | None = None
 
     @property
     def ended(self) -> bool:

@@ -65,6 +65,17 @@ class LedgerContract:
         assert work.work_id == joined.work_id == "work-1"
         assert await ledger.join(make_ask()) == work
 
+    async def test_the_task_type_of_work_is_on_record(self, ledger: Ledger) -> None:
+        """A verifier is chosen by it."""
+        new = make_work(ledger)
+        new.task_type = "forecast"
+        await ledger.open(make_ask(), new)
+
+        found = await ledger.find(key_of())
+
+        assert found is not None
+        assert found.task_type == "forecast"
+
     async def test_opens_at_once_make_one_work(self, ledger: Ledger) -> None:
         """Of many opens that race, one creates."""
         created = []
