@@ -6,6 +6,7 @@ import inspect
 import types
 from collections.abc import Callable, Iterator
 from enum import IntEnum
+from typing import Any
 
 from executor_sdk.authoring.annotations import annotated_part
 from executor_sdk.protocol.reason_codes import FIRST_OWN_CODE
