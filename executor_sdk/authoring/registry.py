@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from executor_sdk.authoring.annotations import name_of
+from executor_sdk.authoring.event_handler import EventHandler, EventHandlers
 from executor_sdk.authoring.handler import Handler
 from executor_sdk.authoring.health import HealthCheck
 from executor_sdk.authoring.lifespan import Lifespan
@@ -28,6 +29,7 @@ class HandlerRegistry:
     model_id: str
     handlers: list[Handler] = field(default_factory=list)
     verifiers: Verifiers = field(default_factory=Verifiers)
+    event_handlers: EventHandlers = field(default_factory=EventHandlers)
     health_check: HealthCheck | None = None
     lifespans: list[Lifespan] = field(default_factory=list)
 
@@ -74,6 +76,8 @@ class HandlerRegistry:
             self._check_free(handler)
         for verifier in other.verifiers:
             self.verifiers.check(verifier)
+        for event_handler in other.event_handlers:
+            self.event_handlers.check(event_handler)
         if other.health_check is not None:
             self._check_no_health_check(other.health_check)
         for lifespan in other.lifespans:
@@ -84,6 +88,8 @@ class HandlerRegistry:
             self.add(handler)
         for verifier in other.verifiers:
             self.verifiers.add(verifier)
+        for event_handler in other.event_handlers:
+            self.event_handlers.add(event_handler)
         self.health_check = other.health_check or self.health_check
 
     @property
@@ -128,7 +134,8 @@ class HandlerRegistry:
             "handlers": [_described(handler, settings) for handler in self.handlers],
             "reason_codes": {str(code): name for code, name in self.verifiers.own_codes.items()},
             "verifier": len(self.verifiers) > 0,
-            "verifiers": [_told(verifier) for verifier in self.verifiers],
+            "verifiers": [_told(one, "task_types", "output_schema") for one in self.verifiers],
+            "agent_events": [_told(one, "event_types", "payload_schema") for one in self.event_handlers],
         }
 
     def _index(self, handler: Handler) -> None:
@@ -182,13 +189,9 @@ def _described(handler: Handler, settings: Settings) -> dict[str, Json]:
     }
 
 
-def _told(verifier: Verifier) -> dict[str, Json]:
-    return {
-        # Null stands for all that no other verifier judges.
-        "task_types": list(verifier.task_types) or None,
-        "description": _first_line(verifier.function),
-        "output_schema": verifier.shape.schema,
-    }
+def _told(one: Verifier | EventHandler, kinds: str, schema: str) -> dict[str, Json]:
+    # Null stands for all that no other function is for.
+    return {kinds: list(one.kinds) or None, "description": _first_line(one.function), schema: one.shape.schema}
 
 
 def _first_line(function: Callable[..., Any]) -> str:

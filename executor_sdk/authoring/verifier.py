@@ -34,8 +34,8 @@ class Verifier(Struct, frozen=True):
     """One function that judges candidates after the policy has passed them."""
 
     function: Callable[..., Any]
-    #: Whose candidates it judges; empty: all that no other verifier judges.
-    task_types: tuple[str, ...]
+    #: The task types whose candidates it judges; empty: all that no other verifier judges.
+    kinds: tuple[str, ...]
     signature: Signature
     shape: OutputShape
     #: The author's own reason codes by number.

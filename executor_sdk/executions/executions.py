@@ -37,10 +37,12 @@ class Executions:
     ) -> None:
         self._ledger = ledger
         self._bounds = bounds
-        #: Verifying is short and must not wait behind executing, so each kind has slots of its own.
+        #: Verifying is short and must not wait behind executing, and an event is given up after three calls: each kind
+        #: has slots of its own.
         self._admissions = {
             "execute": Admission(slots=bounds.slots, queue=bounds.queue),
             "verify": Admission(slots=bounds.slots, queue=bounds.queue),
+            "event": Admission(slots=bounds.slots, queue=bounds.queue),
         }
         self._keep = keep
         self._drain_s = drain_s

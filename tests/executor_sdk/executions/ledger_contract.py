@@ -270,6 +270,30 @@ class LedgerContract:
         await ledger.end("work-2", State.LOST, None, NOW)
         assert await ledger.join(ask) is None
 
+    @pytest.mark.parametrize(
+        ("state", "outcome", "is_over"),
+        [
+            (State.ANSWERED, ANSWER, True),
+            (State.FAILED, Outcome(422, b"no"), True),
+            (State.FAILED, Outcome(503, b"later"), False),
+            (State.LOST, None, False),
+        ],
+    )
+    async def test_an_event_is_over_once_it_ended_well_or_for_good(
+        self, ledger: Ledger, state: State, outcome: Outcome | None, is_over: bool
+    ) -> None:
+        """Whoever is told to send it again means another try, also one who has not heard it."""
+        ask = Ask(("", "event", "event e"), b"body")
+        await ledger.open(ask, make_work(ledger, state=State.RUNNING))
+        await ledger.end("work-1", state, outcome, NOW)
+
+        assert (await ledger.join(ask) is not None) is is_over
+        await ledger.answered([ask.key])
+        created, work = await ledger.open(ask, make_work(ledger, "work-2", state=State.RUNNING))
+
+        assert (created, work.work_id) == ((False, "work-1") if is_over else (True, "work-2"))
+        assert await ledger.join(ask) == work
+
     async def test_cancel_withdraws_one_ask_and_work_stops_with_the_last(self, ledger: Ledger) -> None:
         """The reason reaches the work only when nobody else wants it; the withdrawn ask stays withdrawn."""
         await ledger.open(make_ask("exec-1", step=attempt(1)), make_work(ledger, step=attempt(1)))
