@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.request import Request, urlopen
 
 import anyio
 import pytest
@@ -32,6 +33,7 @@ from executor_sdk import (
 from executor_sdk.errors import BodyDiffersError, DuplicateHandlerError, MalformedRequestError, UnknownEventTypeError
 from executor_sdk.misuse import MisuseError
 from executor_sdk.protocol.agent_events import agent_event_body
+from executor_sdk.testing import serve
 from executor_sdk.testing.process import InProcess
 
 REPLY = "topic_message_requires_reply"
@@ -365,6 +367,19 @@ def test_processes_that_share_a_ledger_work_on_an_event_once(tmp_path: Path) -> 
 
 #: As one sees it who has no type checker.
 DECISION: Any = Decision
+
+
+def test_over_a_socket_a_copy_is_told_to_be_one(executor: Executor) -> None:
+    """As for the other calls."""
+    deciding(executor, Decision.noop())
+    body = json.dumps(agent_event_body("dm_received", {}, created_at=1)).encode()
+
+    with serve(executor) as served:
+        answers = [urlopen(Request(f"{served.url}/agent-events", body, method="POST")) for _ in range(2)]
+        first, copy = [(answer.read(), answer.headers["executor-replayed"]) for answer in answers]
+
+    assert (first[1], copy) == (None, (first[0], "true"))
+
 
 NO_KERNEL = "decides decided what no kernel acts on: "
 
