@@ -8,9 +8,9 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.request import Request, urlopen
 
 import anyio
+import httpx2
 import pytest
 from pydantic import BaseModel
 
@@ -325,14 +325,38 @@ def test_a_refusal_is_final(executor: Executor) -> None:
 
 
 def test_a_deadline_of_its_own(executor: Executor) -> None:
-    """And slots of its own."""
+    """Not the executor's."""
 
-    @executor.agent_event("dm_received", timeout_s=0.05, max_concurrency=1)
+    @executor.agent_event("dm_received", timeout_s=0.05)
     async def sleeps(event: AgentEvent[Any]) -> None:
         await anyio.sleep_forever()
 
     with in_process(executor) as rt, pytest.raises(TaskTimeoutError, match=r"sleeps did not finish within 0\.05 s"):
         deliver(rt)
+
+
+def test_no_more_events_run_at_once_than_may(executor: Executor) -> None:
+    """Of one function; the others wait in the queue."""
+    running, most = 0, 0
+
+    @executor.agent_event(max_concurrency=1)
+    async def counts(event: AgentEvent[Any]) -> None:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        await anyio.wait_all_tasks_blocked()
+        running -= 1
+
+    async def deliver_thrice() -> None:
+        async with anyio.create_task_group() as group:
+            for n in range(3):
+                body = agent_event_body("dm_received", {}, created_at=1, event_id=str(n))
+                group.start_soon(rt.client.send, "POST", "/agent-events", body)
+
+    with in_process(executor) as rt:
+        rt.call(deliver_thrice)
+
+    assert most == 1
 
 
 def test_where_nobody_handles_events_there_is_no_such_place(executor: Executor) -> None:
@@ -375,10 +399,10 @@ def test_over_a_socket_a_copy_is_told_to_be_one(executor: Executor) -> None:
     body = json.dumps(agent_event_body("dm_received", {}, created_at=1)).encode()
 
     with serve(executor) as served:
-        answers = [urlopen(Request(f"{served.url}/agent-events", body, method="POST")) for _ in range(2)]
-        first, copy = [(answer.read(), answer.headers["executor-replayed"]) for answer in answers]
+        first, copy = [httpx2.post(f"{served.url}/agent-events", content=body) for _ in range(2)]
 
-    assert (first[1], copy) == (None, (first[0], "true"))
+    assert "executor-replayed" not in first.headers
+    assert (copy.content, copy.headers["executor-replayed"]) == (first.content, "true")
 
 
 NO_KERNEL = "decides decided what no kernel acts on: "
