@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
+import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from functools import partial
@@ -21,7 +23,12 @@ Opener: TypeAlias = Callable[..., AbstractAsyncContextManager[Any] | AsyncIterat
 #: Whose classes stand for anything, so that a parameter of such a type says nothing about where its value comes from.
 _TOO_COMMON: Final = {"builtins", "typing", "collections", "collections.abc", "types"}
 
+#: Seconds that each may take to close; a server that stops does not wait for longer.
+CLOSE_S: Final = 10.0
+
 _EXAMPLE: Final = "`@asynccontextmanager`, `async def pools() -> AsyncIterator[Pools]:`, `yield Pools(...)`"
+
+logger = logging.getLogger(__name__)
 
 
 class Lifespan(Struct, frozen=True, eq=False):
@@ -39,13 +46,16 @@ class Lifespan(Struct, frozen=True, eq=False):
         Raises:
             StartError: it raised, or yields something else than it says; the cause holds the traceback.
         """
+        manager = self.manager()
         try:
-            return await stack.enter_async_context(self.manager())
+            value = await manager.__aenter__()
         except StartError:
             raise
         except Exception as error:
             sentence = f"{name_of(self.source)} raised {type(error).__name__}, so this executor does not start"
             raise StartError(f"{sentence}; the log has the traceback") from error
+        stack.push_async_exit(partial(_close, manager, name_of(self.source)))
+        return value
 
 
 def define(function: Opener, executor: object, local_names: Mapping[str, Any]) -> Lifespan:
@@ -109,6 +119,18 @@ async def open_all(lifespans: Iterable[Lifespan], around: Surroundings, stack: A
         value = await lifespan.open(stack)
         if lifespan.kind is not None:
             around.state[lifespan.kind] = value
+
+
+async def _close(manager: AbstractAsyncContextManager[object], name: str, *raised: Any) -> bool | None:
+    limit = asyncio.timeout(CLOSE_S)
+    try:
+        async with limit:
+            return await manager.__aexit__(*raised)
+    except TimeoutError:
+        if not limit.expired():
+            raise
+        logger.error("%s did not close within %g s; the stop goes on without it", name, CLOSE_S)  # noqa: TRY400
+        return None
 
 
 def _manager_of(function: Callable[..., Any]) -> Callable[..., AbstractAsyncContextManager[object]] | None:
@@ -206,7 +228,7 @@ async def _called(hook: Callable[[Any], Any], instance: object) -> None:
     if inspect.iscoroutinefunction(hook):
         await hook(instance)
     else:
-        await anyio.to_thread.run_sync(hook, instance)
+        await anyio.to_thread.run_sync(hook, instance, abandon_on_cancel=True)
 
 
 def _check_takes_nothing(name: str, parameters: list[inspect.Parameter]) -> None:

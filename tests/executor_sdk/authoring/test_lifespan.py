@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -20,8 +21,10 @@ from executor_sdk import (
     HandlerCrashedError,
     Progress,
     Verdict,
+    execute,
     in_process,
 )
+from executor_sdk.authoring import lifespan
 from executor_sdk.client.asks import execute_body
 from executor_sdk.testing.server import LifespanError, NotStartedError, serve
 
@@ -320,6 +323,44 @@ def test_a_failing_close_is_told_and_the_others_are_closed(caplog: pytest.LogCap
         pass
 
     assert log == ["open pools", "close pools"]
+
+
+async def waits() -> AsyncIterator[Model]:
+    """Has a close that waits for what never comes."""
+    yield Model()
+    await asyncio.Event().wait()
+
+
+class Waits:
+    """The same, in plain code that nobody can stop."""
+
+    go_on = threading.Event()
+
+    def close(self) -> None:
+        self.go_on.wait(30)
+
+    @execute("other")
+    def other(self) -> dict[str, Any]:
+        return {"answer": ""}
+
+
+@pytest.mark.parametrize("given", [waits, Waits])
+def test_a_close_that_does_not_end_is_told_and_the_others_are_closed(
+    given: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The stop of a server has a bound, whatever an author waits for."""
+    monkeypatch.setattr(lifespan, "CLOSE_S", 0.05)
+    Waits.go_on.clear()
+    executor = an_executor(pools, waits) if given is waits else an_executor(pools)
+    if given is Waits:
+        executor.include(Waits)
+
+    with in_process(executor):
+        pass
+    Waits.go_on.set()
+
+    assert log == ["open pools", "close pools"]
+    assert f"{given.__name__} did not close within 0.05 s; the stop goes on without it" in caplog.text
 
 
 async def says_nothing():  # type: ignore[no-untyped-def]
