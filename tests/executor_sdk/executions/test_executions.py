@@ -853,7 +853,7 @@ async def test_a_handler_that_cancels_its_own_task_leaves_nobody_waiting() -> No
         task = asyncio.current_task()
         assert task is not None
         task.cancel()
-        await anyio.sleep(1)
+        await anyio.sleep_forever()
         raise AssertionError
 
     executions = make_executions()

@@ -19,7 +19,7 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 
 from executor_sdk.authoring.task import Task
-from executor_sdk.errors import TryLater
+from executor_sdk.errors import Refuse, TryLater
 from executor_sdk.executor import Executor
 from executor_sdk.protocol.requests import candidate, execute_request, sample_contract, verify_request
 from executor_sdk.testing.server import Served, serve
@@ -361,6 +361,47 @@ def test_a_stopping_server_cuts_what_does_not_end() -> None:
 
     assert hold.stopped.acquire(timeout=WAIT_S)
     assert time.monotonic() - began < WAIT_S
+
+
+def test_connections_that_ask_nothing_hold_up_no_stop() -> None:
+    """One that is kept for its next request, one that has asked nothing yet, and one that has begun to."""
+    before = set(threading.enumerate())
+    executor = Executor(provider_family="test", model_id="idle-1")
+    with ExitStack() as stack, serve(executor, timeout_graceful_shutdown=60) as server:
+        kept, _silent, begun = (
+            stack.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=WAIT_S)) for _ in range(3)
+        )
+        kept.sendall(b"GET /health HTTP/1.1\r\nhost: x\r\n\r\n")
+        assert kept.recv(65_536).startswith(b"HTTP/1.1 200")
+        begun.sendall(b"GET /health HTTP/1.1\r\nhost:")
+        # The loop has seen all three once it answers a fourth.
+        assert httpx2.get(f"{server.url}/health").status_code == 200
+
+    assert set(threading.enumerate()) <= before
+
+
+def test_a_crash_is_logged_once_and_a_refusal_not_at_all(caplog: pytest.LogCaptureFixture) -> None:
+    """However many copies ask; the wire has the reference under which the log has the rest."""
+    executor = Executor(provider_family="test", model_id="crashes-1")
+
+    @executor.execute("swarm")
+    async def crash(inputs: dict[str, Any]) -> dict[str, Any]:
+        if inputs["prompt"] == "refused":
+            raise Refuse("NO", "never")
+        raise ValueError("password=hunter2")
+
+    with serve(executor) as server:
+        refused = httpx2.post(f"{server.url}/execute", content=make_body("exec-r-1", prompt="refused"))
+        told = caplog.records[:]
+        answers = [httpx2.post(f"{server.url}/execute", content=make_body()) for _ in range(3)]
+
+    assert (refused.status_code, told) == (422, [])
+    assert {answer.status_code for answer in answers} == {500}
+    assert error_of(answers[0])["details"]["reference"] in caplog.records[0].getMessage()
+    assert len(caplog.records) == 1
+    assert "hunter2" in caplog.text
+    assert "hunter2" not in answers[0].text
+    assert "Traceback" not in answers[0].text
 
 
 def test_a_caller_that_a_stopping_server_waits_for_no_longer_is_told() -> None:
