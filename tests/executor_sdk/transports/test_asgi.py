@@ -9,7 +9,8 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from typing import Any
+from contextvars import ContextVar
+from typing import Any, ClassVar
 
 import anyio
 import httpx2
@@ -17,6 +18,7 @@ import orjson
 import pytest
 from starlette.applications import Starlette
 from starlette.routing import Mount
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from executor_sdk.authoring.task import Task
 from executor_sdk.errors import Refuse, TryLater
@@ -434,6 +436,45 @@ def test_a_mounted_executor_needs_no_lifespan() -> None:
 
     assert response.json()["candidate_output"] == {"answer": "hello"}
     assert error_of(missing)["code"] == "NOT_FOUND"
+
+
+class Tenancy:
+    """A middleware of a host: keeps whose call it is in a context variable."""
+
+    tenant: ClassVar[ContextVar[str]] = ContextVar("tenant", default="nobody")
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.tenant.set(dict(scope.get("headers", ())).get(b"x-tenant", b"nobody").decode())
+        await self.app(scope, receive, send)
+
+
+def test_what_a_middleware_knows_of_a_caller_reaches_its_function() -> None:
+    """Headers and claims by a context variable, in the loop and in threads: those of the call that opened the work."""
+    executor = Executor(provider_family="test", model_id="tenants-1")
+
+    @executor.execute("plain")
+    def plain() -> dict[str, Any]:
+        return {"answer": Tenancy.tenant.get()}
+
+    @executor.execute("asynchronous")
+    async def asynchronous() -> dict[str, Any]:
+        return {"answer": Tenancy.tenant.get()}
+
+    with serve(Tenancy(executor)) as server:
+        answers = [
+            httpx2.post(
+                f"{server.url}/execute",
+                content=make_body(f"exec-{task_type}-{tenant}", prompt=tenant, task_type=task_type),
+                headers={"x-tenant": tenant},
+            ).json()["candidate_output"]["answer"]
+            for task_type in ("plain", "asynchronous")
+            for tenant in ("acme", "bolt")
+        ]
+
+    assert answers == ["acme", "bolt"] * 2
 
 
 @pytest.mark.anyio
