@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
 
 from executor_sdk.authoring.encoding import NotPlainError, encoded, named
 from executor_sdk.authoring.fetching import Bytes, in_loop, in_thread
 from executor_sdk.authoring.ports import Ports
+from executor_sdk.authoring.task_log import TaskLog
+from executor_sdk.authoring.task_metrics import TaskMetrics
 from executor_sdk.errors import InvalidOutputError, TaskCancelled
 from executor_sdk.misuse import MisuseError, called_as
 from executor_sdk.protocol.canonical import declared_bytes
@@ -33,6 +35,9 @@ KERNEL_KEYS: Final = frozenset(
 
 class Task:
     """One task: what is asked and by whom (read-only facts), and ways to report, fetch and give evidence."""
+
+    #: What `metric` has added up; None until it is called.
+    _metrics: TaskMetrics | None = None
 
     def __init__(self, request: ExecuteRequest, ports: Ports, *, step_digest: bytes, deadline_ms: int) -> None:
         self.request = request
@@ -122,6 +127,43 @@ class Task:
     def cancelled(self) -> bool:
         """Whether the work is no longer wanted; for code that would rather ask than be interrupted."""
         return self._ended or self._ports.pulse.cancelled()
+
+    @cached_property
+    def log(self) -> TaskLog:
+        """A logger of this task, for any thread: `task.log.info("%d rows", rows)`.
+
+        It is the logger `executor_sdk.task`. Each message begins with the execution id, and each record has
+        `task_type`, `execution_id`, `task_id` and `attempt`, which a format may name, as `%(task_id)s`.
+        """
+        facts = {
+            "task_type": self.task_type,
+            "execution_id": self.execution_id,
+            "task_id": self.task_id,
+            "attempt": self.attempt,
+        }
+        return TaskLog(facts, execution_id=self.execution_id)
+
+    @called_as("task.metric('tokens', 812)")
+    def metric(self, name: str, value: float, unit: str = "") -> None:
+        """Count what was used: tokens, cost, seconds. Calls of one name add up, also those of a try that failed.
+
+        The sums are logged when the work ends, and go out with the answer under `metrics`, which kernels do not look at
+        and no hash covers: the callers of `ExecutorClient.ask` and `in_process` find them as `metrics`.
+
+        Args:
+            name: letters, digits, `_`, `.`, `/` and `-`, 64 at most; 64 names in a task at most.
+            value: a finite number, 0 or more.
+            unit: the same in all calls of one name, or left out.
+
+        Raises:
+            MisuseError: one of the three is something else.
+        """
+        self._shared("_metrics", TaskMetrics).add(name, value, unit)
+
+    @property
+    def metrics(self) -> dict[str, Json]:
+        """What `metric` has added up so far: by name, `value` and `unit`."""
+        return {} if self._metrics is None else self._metrics.plain()
 
     def remaining_s(self, clock: Callable[[], float] = time.time) -> float:
         """Seconds until the deadline, never negative."""
@@ -244,7 +286,10 @@ class Task:
         return EvidenceRef(**ref)
 
     def forget(self) -> None:
-        """Called by the kit before the handler is called again: evidence of the last call is not part of the next."""
+        """Called by the kit before the handler is called again: evidence of the last call is not part of the next.
+
+        What was used stays used.
+        """
         self.evidence_inline.clear()
         self.evidence_refs.clear()
         self._ports.forget()
@@ -252,6 +297,13 @@ class Task:
     def end(self) -> None:
         """Called by the kit when the handler's time is over: a thread that still runs stops at its next progress."""
         self._ended = True
+        if self._metrics is not None:
+            self.log.info("used %s", self._metrics, extra={"metrics": self._metrics.plain()})
+
+    def _shared(self, name: str, make: Callable[[], T]) -> T:
+        """What the threads of a task share, made by the first of them; `setdefault` lets one of them be the first."""
+        shared: T = self.__dict__.get(name) or self.__dict__.setdefault(name, make())
+        return shared
 
     def _input(self, key: str) -> Json:
         return self.request.inputs.get(key) if isinstance(self.request.inputs, dict) else None

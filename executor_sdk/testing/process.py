@@ -42,9 +42,11 @@ from executor_sdk.protocol.wire import (
     EvidenceRef,
     ExecuteAnswer,
     InlineEvidence,
+    Metric,
     VerificationStatus,
     VerifyAnswer,
     derived_status,
+    metrics_in,
     view,
 )
 from executor_sdk.testing.server import running
@@ -75,6 +77,11 @@ class Done:
     #: The body of the answer, and of the request that it answers.
     answer: dict[str, Json] = field(repr=False)
     request: dict[str, Json] = field(repr=False)
+
+    @property
+    def metrics(self) -> dict[str, Metric]:
+        """What `task.metric` has added up, by name: `done.metrics["tokens"].value`."""
+        return metrics_in(self.answer)
 
 
 @dataclass(frozen=True)
