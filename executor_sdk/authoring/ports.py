@@ -29,6 +29,9 @@ class Pulse(Protocol):
     def progress(self, fraction: float, note: str) -> None:
         """Record how far the work is. Raises TaskCancelled once the work is no longer wanted."""
 
+    def partial(self, output: bytes) -> None:
+        """Keep the output as far as it is known, as JSON. Raises TaskCancelled once the work is no longer wanted."""
+
     def cancelled(self) -> bool:
         """Whether the work is no longer wanted."""
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import time
 from collections.abc import Callable
-from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
 
 from executor_sdk.authoring.encoding import NotPlainError, encoded, named
@@ -18,6 +18,7 @@ from executor_sdk.misuse import MisuseError, called_as
 from executor_sdk.protocol.canonical import declared_bytes
 from executor_sdk.protocol.incoming import ExecuteRequest, attempt_of
 from executor_sdk.protocol.plain import Json
+from executor_sdk.protocol.requests import MAX_OUTPUT_BYTES
 from executor_sdk.protocol.wire import EvidenceRef
 
 if TYPE_CHECKING:
@@ -128,7 +129,7 @@ class Task:
         """Whether the work is no longer wanted; for code that would rather ask than be interrupted."""
         return self._ended or self._ports.pulse.cancelled()
 
-    @cached_property
+    @functools.cached_property
     def log(self) -> TaskLog:
         """A logger of this task, for any thread: `task.log.info("%d rows", rows)`.
 
@@ -192,6 +193,29 @@ class Task:
         known = 0.0 if math.isnan(fraction) else float(fraction)
         self._ports.pulse.progress(min(max(known, 0.0), 1.0), str(note))
 
+    @called_as("task.partial(text_so_far)")
+    def partial(self, output: object) -> None:
+        """Say what is known of the output already, as the text of a model so far; each time the whole of it.
+
+        It is not checked against the output's type, and the last one is kept while the work runs. A generator writes
+        `yield Partial(text)`.
+
+        Raises:
+            TaskCancelled: the work is no longer wanted.
+            InvalidOutputError: JSON cannot say it, or it has more than the 65,536 bytes that an output may have.
+        """
+        if self._ended:
+            raise TaskCancelled
+        try:
+            body = declared_bytes(encoded(output))
+        except NotPlainError as error:
+            raise InvalidOutputError(f"task.partial was given {error}") from None
+        if len(body) > MAX_OUTPUT_BYTES:
+            raise InvalidOutputError(
+                f"task.partial was given {len(body)} bytes; an output has {MAX_OUTPUT_BYTES} at most"
+            )
+        self._ports.pulse.partial(body)
+
     def fetch(self, uri: str, *, max_bytes: int | None = None) -> Bytes:
         """Await the bytes at `uri`, through the egress guard, bounded by size and by the deadline.
 
@@ -199,11 +223,11 @@ class Task:
             FetchError: they are not to be had. It is answered 502, which the kernel tries again, or 422 if they never
                 will be: `uri` is none, not there (404), not allowed, or they are too large.
         """
-        return in_loop("task", partial(self._ports.fetcher.fetch, uri, max_bytes=max_bytes))
+        return in_loop("task", functools.partial(self._ports.fetcher.fetch, uri, max_bytes=max_bytes))
 
     def fetch_sync(self, uri: str, *, max_bytes: int | None = None) -> bytes:
         """`fetch` for a plain `def` handler, which runs in a thread of its own."""
-        return in_thread("task", partial(self._ports.fetcher.fetch, uri, max_bytes=max_bytes))
+        return in_thread("task", functools.partial(self._ports.fetcher.fetch, uri, max_bytes=max_bytes))
 
     @overload
     async def forward(

@@ -56,6 +56,7 @@ class RecordingPulse:
 
     def __init__(self, cancel_at: float | None) -> None:
         self.reported: list[tuple[float, str]] = []
+        self.partials: list[bytes] = []
         self._cancel_at = cancel_at
         self._cancelled = False
 
@@ -63,6 +64,12 @@ class RecordingPulse:
         """Keep it; raise TaskCancelled from the fraction on that was named."""
         self.reported.append((fraction, note))
         self._cancelled = self._cancelled or (self._cancel_at is not None and fraction >= self._cancel_at)
+        if self._cancelled:
+            raise TaskCancelled
+
+    def partial(self, output: bytes) -> None:
+        """Keep it; raise TaskCancelled once the fraction was reached that was named."""
+        self.partials.append(output)
         if self._cancelled:
             raise TaskCancelled
 
