@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Protocol
 
@@ -34,6 +35,10 @@ class Pulse(Protocol):
 
     def cancelled(self) -> bool:
         """Whether the work is no longer wanted."""
+
+    @property
+    def worker(self) -> asyncio.Task[object] | None:
+        """The task that does the work, which is cancelled to stop it; None where nothing stops it so."""
 
 
 class Ports:

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
 from executor_sdk.authoring.encoding import NotPlainError, encoded, named
 from executor_sdk.authoring.fetching import Bytes, in_loop, in_thread
 from executor_sdk.authoring.ports import Ports
+from executor_sdk.authoring.shield import SHIELD_S, Shield
 from executor_sdk.authoring.task_log import TaskLog
 from executor_sdk.authoring.task_metrics import TaskMetrics
+from executor_sdk.cancelling import Hold
 from executor_sdk.errors import InvalidOutputError, TaskCancelled
 from executor_sdk.misuse import MisuseError, called_as
 from executor_sdk.protocol.canonical import declared_bytes
@@ -39,6 +41,8 @@ class Task:
 
     #: What `metric` has added up; None until it is called.
     _metrics: TaskMetrics | None = None
+    #: What keeps interruptions off; None until `shield` is called.
+    _hold: Hold | None = None
 
     def __init__(self, request: ExecuteRequest, ports: Ports, *, step_digest: bytes, deadline_ms: int) -> None:
         self.request = request
@@ -174,10 +178,28 @@ class Task:
         """Stop here if the work is no longer wanted.
 
         Raises:
-            TaskCancelled: it is not.
+            TaskCancelled: it is not, and no shield is open.
         """
-        if self.cancelled:
+        if self.cancelled and not self._is_shielded:
             raise TaskCancelled
+
+    @called_as("task.shield(seconds=5)")
+    def shield(self, seconds: float = SHIELD_S) -> Shield:
+        """Do not interrupt here: `async with task.shield():`, or `with task.shield():` in a plain `def`.
+
+        Neither the deadline nor the end of all interest stops the work while such a block is open, in whichever task or
+        thread of the handler; `progress` and `check` do not raise, `cancelled` tells the truth. What was put off takes
+        effect at the end of the outermost block. The callers wait for it: a block is for the few steps that must not be
+        torn apart, as a payment and the record of it.
+
+        A block that takes longer than `seconds` is interrupted all the same, and the log says so. A server that stops
+        gives it what is left of `drain_s`, and two seconds. Cancellations of the author's own (a timeout, a task group)
+        are not put off.
+
+        Raises:
+            MisuseError: `seconds` is no number above 0; or, at `with`, this is an `async def`.
+        """
+        return Shield(self._shared("_hold", self._make_hold), lambda: self.cancelled, seconds)
 
     def progress(self, fraction: float, note: str = "") -> None:
         """Say how far the work is, 0 to 1; callable from plain and asynchronous code alike.
@@ -186,12 +208,16 @@ class Task:
             TaskCancelled: the work is no longer wanted.
         """
         if self._ended:
-            raise TaskCancelled
+            self.check()
         if not isinstance(fraction, float | int):
             raise MisuseError(f"progress is a number from 0 to 1, not {named(fraction)}; write task.progress(0.5)")
         # What is no number says nothing; no ledger could hold it.
         known = 0.0 if math.isnan(fraction) else float(fraction)
-        self._ports.pulse.progress(min(max(known, 0.0), 1.0), str(note))
+        try:
+            self._ports.pulse.progress(min(max(known, 0.0), 1.0), str(note))
+        except TaskCancelled:
+            if not self._is_shielded:
+                raise
 
     @called_as("task.partial(text_so_far)")
     def partial(self, output: object) -> None:
@@ -205,7 +231,7 @@ class Task:
             InvalidOutputError: JSON cannot say it, or it has more than the 65,536 bytes that an output may have.
         """
         if self._ended:
-            raise TaskCancelled
+            self.check()
         try:
             body = declared_bytes(encoded(output))
         except NotPlainError as error:
@@ -214,7 +240,11 @@ class Task:
             raise InvalidOutputError(
                 f"task.partial was given {len(body)} bytes; an output has {MAX_OUTPUT_BYTES} at most"
             )
-        self._ports.pulse.partial(body)
+        try:
+            self._ports.pulse.partial(body)
+        except TaskCancelled:
+            if not self._is_shielded:
+                raise
 
     def fetch(self, uri: str, *, max_bytes: int | None = None) -> Bytes:
         """Await the bytes at `uri`, through the egress guard, bounded by size and by the deadline.
@@ -321,8 +351,18 @@ class Task:
     def end(self) -> None:
         """Called by the kit when the handler's time is over: a thread that still runs stops at its next progress."""
         self._ended = True
+        if self._hold is not None:
+            self._hold.dissolve()
         if self._metrics is not None:
             self.log.info("used %s", self._metrics, extra={"metrics": self._metrics.plain()})
+
+    @property
+    def _is_shielded(self) -> bool:
+        return self._hold is not None and self._hold.left_s > 0
+
+    def _make_hold(self) -> Hold:
+        told = "a block under task.shield() has had its time, and is interrupted"
+        return Hold(self._ports.pulse.worker, lambda: self.log.warning(told))
 
     def _shared(self, name: str, make: Callable[[], T]) -> T:
         """What the threads of a task share, made by the first of them; `setdefault` lets one of them be the first."""

@@ -157,6 +157,11 @@ class LiveWork:
         """Whether the work is no longer wanted."""
         return self.cancel_reason is not None
 
+    @property
+    def worker(self) -> asyncio.Task[object] | None:
+        """The task that does the work; None before it begins, and once it only writes down the end."""
+        return None if self.stop is None else self.stop.task
+
     def _told(self, partial: bytes | None) -> None:
         if self._observer is not None:
             reason = self._observer(self.key, self.progressed, self.note, partial)

@@ -77,6 +77,11 @@ class RecordingPulse:
         """Whether that fraction was reached."""
         return self._cancelled
 
+    @property
+    def worker(self) -> None:
+        """Nothing else stops the work."""
+        return None
+
 
 def a_task(
     inputs: Json = ...,
