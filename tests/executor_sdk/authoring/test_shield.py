@@ -12,7 +12,7 @@ from typing import Any
 import anyio
 import pytest
 
-from executor_sdk import Executor, Task, TaskCancelled, TaskTimeoutError, TryLater, in_process
+from executor_sdk import Executor, Task, TaskCancelled, TaskTimeoutError, TryLater, cancelling, in_process
 from executor_sdk.client.exchange import Answer
 from executor_sdk.errors import TaskLostError
 from executor_sdk.misuse import MisuseError
@@ -307,6 +307,7 @@ def test_a_block_that_outlasts_its_function_stops_nothing() -> None:
 
         async def end() -> None:
             answered.set()
+            assert cancelling._holds == {}
             await asyncio.wait(kept)
 
         rt.call(end)
