@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from time import monotonic
 from typing import Protocol
 
 
@@ -58,15 +57,15 @@ class Alarms:
 
     def __init__(self, after_s: float) -> None:
         self.after_s = after_s
-        #: By alarm, when it is due on the clock of all event loops.
+        #: By alarm, when it is due on the clock of the event loop.
         self._due: dict[Ringable, float] = {}
         self._timer: asyncio.TimerHandle | None = None
 
     def set(self, alarm: Ringable) -> None:
         """Ring `alarm` in `after_s` seconds."""
-        self._due[alarm] = monotonic() + self.after_s
+        loop = asyncio.get_running_loop()
+        self._due[alarm] = loop.time() + self.after_s
         if self._timer is None:
-            loop = asyncio.get_running_loop()
             self._timer = loop.call_later(self.after_s, self._look, loop)
 
     def clear(self, alarm: Ringable) -> None:
@@ -76,7 +75,7 @@ class Alarms:
     def _look(self, loop: asyncio.AbstractEventLoop) -> None:
         """Ring what is due; look again when the oldest of the others is. A timer set for a cleared alarm ends here."""
         self._timer = None
-        now = monotonic()
+        now = loop.time()
         for alarm, due in list(self._due.items()):
             if due > now:
                 self._timer = loop.call_later(due - now, self._look, loop)

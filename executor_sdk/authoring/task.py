@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
 
@@ -123,9 +121,9 @@ class Task:
         """Whether the work is no longer wanted; for code that would rather ask than be interrupted."""
         return self._ended or self._ports.pulse.cancelled()
 
-    def remaining_s(self, clock: Callable[[], float] = time.time) -> float:
+    def remaining_s(self) -> float:
         """Seconds until the deadline, never negative."""
-        return max(0.0, self.deadline_ms / 1000 - clock())
+        return max(0.0, (self.deadline_ms - self._ports.now_ms()) / 1000)
 
     def check(self) -> None:
         """Stop here if the work is no longer wanted.

@@ -6,13 +6,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from executor_sdk.testing.fake_time import FakeTime
     from executor_sdk.testing.process import Done, InProcess, Judged, in_process
     from executor_sdk.testing.server import Served, serve
-    from executor_sdk.testing.tasks import a_task
+    from executor_sdk.testing.tasks import FakeTask, a_task
 
-__all__ = ["Done", "InProcess", "Judged", "Served", "a_task", "in_process", "serve"]
+__all__ = ["Done", "FakeTask", "FakeTime", "InProcess", "Judged", "Served", "a_task", "in_process", "serve"]
 
-_HOMES = {"Served": "server", "a_task": "tasks", "serve": "server"}
+_HOMES = {"FakeTask": "tasks", "FakeTime": "fake_time", "Served": "server", "a_task": "tasks", "serve": "server"}
 
 
 def __getattr__(name: str) -> Any:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import math
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from itertools import count
-from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Self, TypeAlias, TypeVar
 
 import httpx2
 from anyio.from_thread import BlockingPortal, start_blocking_portal
@@ -54,8 +55,13 @@ if TYPE_CHECKING:
     from typing import Unpack
 
     from executor_sdk.options.written import Options
+    from executor_sdk.testing.fake_time import FakeTime
+    from executor_sdk.transports.asgi.app import Application
 
 T = TypeVar("T")
+
+#: While it is open, a test waits; a fake clock skips that.
+Passing: TypeAlias = Callable[[], AbstractContextManager[None]]
 
 #: The address that the client believes to call.
 BASE_URL: Final = "http://executor.test"
@@ -98,6 +104,7 @@ def in_process(
     *,
     files: Mapping[str, bytes] | None = None,
     overrides: Mapping[Make, Make] | None = None,
+    time: FakeTime | None = None,
     **options: Unpack[Options],
 ) -> Iterator[InProcess]:
     """Run `executor` in this process for the length of a `with` block; the environment changes no option.
@@ -107,8 +114,14 @@ def in_process(
         files: what `task.fetch` and `candidate.fetch` find, by URI. There is no way to any network.
         overrides: dependencies, lifespans and included classes to put in place of others, by the function or class
             that makes them; a lifespan by another, by a class, or by a function that returns what it would yield.
-        options: settings in place of the executor's own, as `timeout_s=0.1`.
+        time: a clock that skips all waiting, in place of the real one.
+        options: settings in place of the executor's own and of what decorators say, as `timeout_s=0.1`.
+
+    Raises:
+        DefinitionError: an option does not exist or its value does not fit.
     """
+    if time is not None and options.get("ledger"):
+        raise DefinitionError("time=FakeTime() goes with a ledger in memory only; leave ledger=... out")
     kept: dict[str, bytes] = {}
     artifacts = MemoryArtifacts(kept=kept)
     cancels: dict[str, float] = {}
@@ -123,17 +136,33 @@ def in_process(
         overrides=overrides,
         observer=cancel,
         ledger=None if options.get("ledger") else MemoryLedger(),
+        over_decorators=options,
+        clock=None if time is None else time.now_ms,
     )
+    passing = nullcontext if time is None else time.passing
     http = pooled_http(httpx2.ASGITransport(app))
     with (
         _Crashes().listening() as crashes,
-        start_blocking_portal() as portal,
-        portal.wrap_async_context_manager(running(app)),
+        start_blocking_portal("asyncio", {"loop_factory": time and time.new_loop}) as portal,
+        portal.wrap_async_context_manager(_living(app, passing)),
     ):
         try:
-            yield InProcess(executor, portal, http, artifacts=kept, cancels=cancels, crashes=crashes)
+            yield InProcess(executor, portal, http, artifacts=kept, cancels=cancels, crashes=crashes, passing=passing)
         finally:
             portal.call(http.aclose)
+
+
+@asynccontextmanager
+async def _living(app: Application, passing: Passing) -> AsyncIterator[None]:
+    """The time between the start and the stop of `app`, in which its time does not pass by itself."""
+    async with AsyncExitStack() as stack:
+        with passing():
+            await stack.enter_async_context(running(app))
+        try:
+            yield
+        finally:
+            with passing():
+                await stack.aclose()
 
 
 class InProcess:
@@ -148,16 +177,19 @@ class InProcess:
         artifacts: dict[str, bytes],
         cancels: dict[str, float],
         crashes: _Crashes,
+        passing: Passing,
     ) -> None:
         #: Kept artifacts by digest. Put in what you like: it is believed, until somebody checks the digest.
         self.artifacts = artifacts
-        #: The client that speaks to the executor; asynchronous, so use it through `call`.
-        self.client = ExecutorClient(BASE_URL, http=http, resends=0)
+        #: The client that speaks to the executor; asynchronous, so use it through `call`. The deadline of a handler is
+        #: the bound of a call, and may be any.
+        self.client = ExecutorClient(BASE_URL, http=http, resends=0, timeout_s=math.inf)
         self._executor = executor
         self._portal = portal
         self._cancels = cancels
         self._crashes = crashes
         self._created_ms = count(now_ms())
+        self._passing = passing
 
     def execute(
         self,
@@ -228,7 +260,11 @@ class InProcess:
 
     def call(self, ask: Callable[[], Awaitable[T]]) -> T:
         """Await something in the executor's event loop, as `rt.call(rt.client.capabilities)`."""
-        return self._portal.call(ask)
+        return self._portal.call(self._awaited, ask)
+
+    async def _awaited(self, ask: Callable[[], Awaitable[T]]) -> T:
+        with self._passing():
+            return await ask()
 
     def _which(self, task_type: str | None, profile: str | None) -> tuple[str, str]:
         registry = self._executor.registry

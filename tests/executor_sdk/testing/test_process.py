@@ -67,6 +67,31 @@ def test_refusals_come_back_as_their_author_raised_them(executor: Executor) -> N
     assert fetched.value.reason == 200
 
 
+def test_options_of_a_test_are_over_those_of_decorators() -> None:
+    """Each that both can say: a test with a short deadline waits no longer, whatever the decorator says."""
+    executor = Executor("acme", "m-1", adopt=False)
+
+    @executor.execute("t", timeout_s=100, max_concurrency=1, adopt=True, linger_s=100)
+    async def handler(inputs: dict[str, Any], task: Task) -> dict[str, Any]:
+        await anyio.sleep_forever()
+        return {"answer": ""}
+
+    with in_process(executor, timeout_s=0.1) as rt:
+        with pytest.raises(TaskTimeoutError, match=r"within 0\.1 s"):
+            rt.execute({})
+        (described,) = rt.capabilities()["handlers"]
+        assert (described["timeout_s"], described["max_concurrency"]) == (0.1, 1)
+    with in_process(executor, max_concurrency=2) as rt:
+        (described,) = rt.capabilities()["handlers"]
+        assert (described["timeout_s"], described["max_concurrency"]) == (100, None)
+
+    (handled,) = executor.registry.left_to({"adopt", "linger_ms"}).handlers
+    settings = executor.settings.changed(linger_ms=50)
+    assert (handled.adopts(settings), handled.linger_s(settings), handled.timeout_s(settings)) == (False, 0.05, 100)
+    (kept,) = executor.registry.handlers
+    assert (kept.adopts(settings), kept.linger_s(settings)) == (True, 100)
+
+
 def test_the_kernels_keys_and_contract_can_be_given(executor: Executor) -> None:
     """So that a test plays a second round."""
     with in_process(executor) as rt:
