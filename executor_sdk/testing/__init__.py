@@ -6,6 +6,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from executor_sdk.testing.drawn import UndrawableError
+    from executor_sdk.testing.fake_model import FakeModel, FakeModelError, ModelCall
     from executor_sdk.testing.fake_time import FakeTime
     from executor_sdk.testing.network import RealNetworkError, no_network
     from executor_sdk.testing.process import Done, InProcess, Judged, in_process
@@ -14,12 +16,16 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Done",
+    "FakeModel",
+    "FakeModelError",
     "FakeTask",
     "FakeTime",
     "InProcess",
     "Judged",
+    "ModelCall",
     "RealNetworkError",
     "Served",
+    "UndrawableError",
     "a_task",
     "in_process",
     "no_network",
@@ -28,10 +34,14 @@ __all__ = [
 
 #: Where the names live that are not in `process`.
 _HOMES = {
+    "FakeModel": "fake_model",
+    "FakeModelError": "fake_model",
     "FakeTask": "tasks",
     "FakeTime": "fake_time",
+    "ModelCall": "fake_model",
     "RealNetworkError": "network",
     "Served": "server",
+    "UndrawableError": "drawn",
     "a_task": "tasks",
     "no_network": "network",
     "serve": "server",

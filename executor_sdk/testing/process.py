@@ -48,6 +48,7 @@ from executor_sdk.protocol.wire import (
     derived_status,
     view,
 )
+from executor_sdk.testing.drawn import drawn
 from executor_sdk.testing.server import running
 from executor_sdk.testing.tasks import Files
 
@@ -65,6 +66,22 @@ Passing: TypeAlias = Callable[[], AbstractContextManager[None]]
 
 #: The address that the client believes to call.
 BASE_URL: Final = "http://executor.test"
+
+#: Text that `fuzz` puts where a schema leaves it open: what programs tend to stumble over.
+ODD_TEXTS: Final = (
+    "",
+    " ",
+    "0",
+    "-1",
+    "null",
+    "two words",
+    "line\nbreak",
+    "näïve",
+    "漢字 🙂",
+    "'\"\\",
+    "<b>&amp;",
+    "x" * 1000,
+)
 
 #: Seconds that running work gets when the test is over.
 DRAIN_S: Final = 1.0
@@ -249,6 +266,30 @@ class InProcess:
         answered = self._accepted(self.send("/verify", body))
         verdict = view(answered, VerifyAnswer)
         return Judged(derived_status(verdict), verdict.score, verdict.reason_codes, answered)
+
+    def fuzz(
+        self, count: int = 100, *, seed: int = 0, task_type: str | None = None, profile: str | None = None
+    ) -> None:
+        """Have `count` tasks done with inputs that are drawn from the published schema, the same for the same seed.
+
+        A handler may refuse inputs, say TryLater, or find that there is nothing to fetch; it may not fail.
+
+        Raises:
+            AssertionError: it crashed, overran its time or gave an output that no kernel takes; with the inputs, and
+                the error as its cause.
+            UndrawableError: the schema has a pattern, or the like, that chance does not meet.
+        """
+        task_type, profile = self._which(task_type, profile)
+        schema = self._executor.registry.find(task_type, profile).input_schema
+        for number in range(count):
+            inputs = drawn(schema, f"{seed}/{number}", ODD_TEXTS)
+            try:
+                self.execute(inputs, task_type=task_type, profile=profile)
+            except (RequestError, TryLater, FetchError):
+                continue
+            except ExecutorError as error:
+                given = declared_bytes(inputs).decode()
+                raise AssertionError(f"{task_type} fails on {given:.2000}: {error.message}") from error
 
     def capabilities(self) -> dict[str, Json]:
         """The document of `/capabilities`."""

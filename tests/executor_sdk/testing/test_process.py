@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import anyio
 import pytest
+from pydantic import BaseModel, Field
 
 import executor_sdk.testing
 from executor_sdk import (
@@ -164,6 +166,32 @@ def test_a_crash_carries_what_was_raised(executor: Executor) -> None:
             with pytest.raises(HandlerCrashedError) as told:
                 rt.execute({"word": word}, task_type="crashes")
             assert repr(told.value.__cause__) == f"LookupError('{word}')"
+
+
+def test_drawn_inputs_find_what_a_handler_cannot_take() -> None:
+    """And name it; the same seed finds the same."""
+    executor = Executor("acme", "m-1")
+
+    class Ask(BaseModel):
+        n: int = Field(ge=0, le=20)
+        text: str
+
+    @executor.execute("t")
+    def divide(ask: Ask) -> dict[str, Any]:
+        if ask.text == "0":
+            raise Refuse("NO_ZERO", "no zero")
+        return {"answer": str(1 / ask.n)}
+
+    def found() -> str:
+        with in_process(executor) as rt, pytest.raises(AssertionError) as told:
+            rt.fuzz(500, seed=3)
+        assert isinstance(told.value.__cause__, HandlerCrashedError)
+        return re.sub(r"reference \w+", "", str(told.value))
+
+    assert re.match(r't fails on \{"n":0,"text":.*divide raised ZeroDivisionError', found())
+    assert found() == found()
+    with in_process(executor) as rt:
+        rt.fuzz(1, seed=4)
 
 
 @pytest.mark.anyio
