@@ -25,6 +25,7 @@ TESTED_ELSEWHERE = {
     "executor_sdk/conformance/suite/execute.py": "conformance/test_suite.py",
     "executor_sdk/conformance/suite/verify.py": "conformance/test_suite.py",
     "executor_sdk/conformance/target.py": "conformance/test_examination.py",
+    "executor_sdk/executions/record.py": "executor_sdk/executions/test_memory.py",
     "executor_sdk/executions/works.py": "executor_sdk/executions/test_executions.py",
     "executor_sdk/policies/schema_bounds.py": "executor_sdk/policies/test_schemas.py",
     "kernel_stub/errors.py": "kernel_stub/api/test_bad_input.py",
