@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from executor_sdk.authoring.agent_event import AgentEvent, Decision
     from executor_sdk.authoring.classes import agent_event, execute, verify
     from executor_sdk.authoring.depends import Depends
-    from executor_sdk.authoring.streams import Progress
+    from executor_sdk.authoring.streams import Partial, Progress
     from executor_sdk.authoring.task import Task
     from executor_sdk.authoring.verdict import Candidate, Verdict
     from executor_sdk.client.executor_client import ExecutorClient
@@ -50,6 +50,7 @@ __all__ = [
     "InlineEvidence",
     "InvalidInputsError",
     "InvalidOutputError",
+    "Partial",
     "Progress",
     "ReasonCode",
     "Refuse",
@@ -75,6 +76,7 @@ _HOMES = {
     "Executor": "executor",
     "ExecutorClient": "client.executor_client",
     "InlineEvidence": "protocol.wire",
+    "Partial": "authoring.streams",
     "Progress": "authoring.streams",
     "ReasonCode": "protocol.reason_codes",
     "Settings": "settings",
