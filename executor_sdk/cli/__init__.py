@@ -10,7 +10,7 @@ from importlib.metadata import entry_points
 from typing import Final, cast
 
 from executor_sdk.cli import call, conformance, describe, serve
-from executor_sdk.cli.command import CommandError, Commands, Exit, CommandParser, tell
+from executor_sdk.cli.command import CommandError, CommandParser, Commands, Exit, tell
 from executor_sdk.cli.version import ShowVersion
 
 #: Other packages name a function here that takes the subparsers and adds a command, as `add` of each of ours does.
