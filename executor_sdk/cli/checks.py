@@ -17,6 +17,7 @@ from executor_sdk.authoring.schema import always_has, properties_of
 from executor_sdk.authoring.signature import Fact
 from executor_sdk.authoring.task import Task
 from executor_sdk.cli.blocking import blocking_calls
+from executor_sdk.cli.serve import STOP_S
 from executor_sdk.errors import InvalidInputsError
 from executor_sdk.options.environment import unread, variable_of
 from executor_sdk.protocol.canonical import declared_bytes
@@ -26,9 +27,6 @@ from executor_sdk.settings import OPTIONS, Settings
 #: Seconds after which a kernel hangs up, and after which `docker stop` kills.
 CALL_S: Final = 30.0
 GRACE_S: Final = 10.0
-
-#: Seconds for which `executor serve` waits for callers before the executor itself drains.
-CALLERS_S: Final = 20.0
 
 #: Names that come from examples and templates.
 PLACEHOLDERS: Final = frozenset(
@@ -42,7 +40,7 @@ METADATA_HOSTS: Final = frozenset({"169.254.169.254", "metadata.google.internal"
 _SECRET: Final = (Path("/etc"), Path("/proc"), Path("/root"))
 
 
-class Level(StrEnum):
+class Gravity(StrEnum):
     """How grave a finding is."""
 
     PROBLEM = "problem"
@@ -50,11 +48,11 @@ class Level(StrEnum):
     FINE = "fine"
 
 
-class Finding(Struct, frozen=True):
+class Diagnosis(Struct, frozen=True):
     """What one check has to say, and what to do about it. The value of an option is never in it."""
 
     check: str
-    level: Level
+    level: Gravity
     sentence: str
     mend: str = ""
 
@@ -67,7 +65,7 @@ class Examined(Struct, frozen=True):
     environment: Mapping[str, str]
 
 
-Found = Iterator[tuple[Level, str, str]]
+Found = Iterator[tuple[Gravity, str, str]]
 
 
 class DefinitionCheck(Struct, frozen=True):
@@ -78,17 +76,17 @@ class DefinitionCheck(Struct, frozen=True):
     look: Callable[[Examined], Found]
 
 
-def findings(examined: Examined) -> Iterator[Finding]:
+def findings(examined: Examined) -> Iterator[Diagnosis]:
     """What all checks have to say, in the order of the table."""
     for check in CHECKS:
-        found = [Finding(check.name, *told) for told in check.look(examined)]
-        yield from found or [Finding(check.name, Level.FINE, check.fine)]
+        found = [Diagnosis(check.name, *told) for told in check.look(examined)]
+        yield from found or [Diagnosis(check.name, Gravity.FINE, check.fine)]
 
 
 def _handlers(examined: Examined) -> Found:
     if not examined.registry.handlers:
         yield (
-            Level.PROBLEM,
+            Gravity.PROBLEM,
             "there is no handler, so every task is refused with 404",
             "decorate a function with @executor.execute('swarm') in a module that is imported with the executor",
         )
@@ -98,13 +96,13 @@ def _identity(examined: Examined) -> Found:
     for name in ("provider_family", "model_id"):
         if getattr(examined.registry, name).strip().lower() in PLACEHOLDERS:
             told = f"{name} is a name from an example, and kernels keep reputation under it"
-            yield Level.ADVICE, told, f"give Executor(...) a {name} of your own"
+            yield Gravity.ADVICE, told, f"give Executor(...) a {name} of your own"
 
 
 def _task_type(examined: Examined) -> Found:
     if examined.registry.handlers and "swarm" not in examined.registry.task_types:
         yield (
-            Level.ADVICE,
+            Gravity.ADVICE,
             (
                 f"no handler does 'swarm', which runs ask for unless they are told another task type; there is "
                 f"{', '.join(examined.registry.task_types)}"
@@ -118,7 +116,7 @@ def _vocabulary(examined: Examined) -> Found:
         decision = properties_of(handler.output_schema).get("decision")
         if decision is not None and _is_open(decision, handler.output_schema):
             yield (
-                Level.ADVICE,
+                Gravity.ADVICE,
                 f"{handler.name}: `decision` may be any text, and votes count together only if they are equal texts",
                 "close the vocabulary: decision: Literal['GROWTH', 'DECLINE']",
             )
@@ -128,10 +126,10 @@ def _answer(examined: Examined) -> Found:
     for handler in examined.registry.handlers:
         if not handler.output_schema:
             told = f"{handler.name}: its output has no type, so what a contract misses is found only after the work"
-            yield Level.ADVICE, told, "let it return a model with `answer: str`"
+            yield Gravity.ADVICE, told, "let it return a model with `answer: str`"
         elif not always_has(handler.output_schema, "answer"):
             told = f"{handler.name}: its output has no `answer`, which the contract of every run demands"
-            yield Level.ADVICE, told, "add `answer: str` if a run may use this task type"
+            yield Gravity.ADVICE, told, "add `answer: str` if a run may use this task type"
 
 
 def _sample(examined: Examined) -> Found:
@@ -143,17 +141,17 @@ def _sample(examined: Examined) -> Found:
             handler.read(sample, declared_bytes(sample))
         except InvalidInputsError as error:
             told = f"{handler.name}: the schema does not tell what inputs may be ({error.message}), so `executor call` "
-            yield Level.ADVICE, told + "and the conformance suite need a sample from you", mend
+            yield Gravity.ADVICE, told + "and the conformance suite need a sample from you", mend
             continue
         except Exception as error:  # noqa: BLE001 - a validator of the author, which may raise anything
             told = f"{handler.name}: its own inputs made it raise {type(error).__name__}, which is answered 500"
-            yield Level.PROBLEM, told, "raise ValueError for inputs that do not fit"
+            yield Gravity.PROBLEM, told, "raise ValueError for inputs that do not fit"
             continue
         for name in _made_up_urls(schema):
             told = (
                 f"{handler.name}: `{name}` is a URL, and nothing can be fetched from the one that the schema makes up"
             )
-            yield Level.ADVICE, told, mend
+            yield Gravity.ADVICE, told, mend
 
 
 def _blocking(examined: Examined) -> Found:
@@ -162,7 +160,7 @@ def _blocking(examined: Examined) -> Found:
             continue
         for found in blocking_calls(handler.function):
             told = f"{handler.name} is an `async def` and calls {found.call} ({found.place}): nothing else is answered"
-            yield Level.PROBLEM, f"{told} meanwhile, not even /health", f"write {found.instead}, or a plain `def`"
+            yield Gravity.PROBLEM, f"{told} meanwhile, not even /health", f"write {found.instead}, or a plain `def`"
 
 
 def _thread(examined: Examined) -> Found:
@@ -170,7 +168,7 @@ def _thread(examined: Examined) -> Found:
         is_plain = not handler.signature.shape.is_asynchronous
         if is_plain and handler.timeout_s(examined.settings) > CALL_S and not _takes_task(handler):
             yield (
-                Level.ADVICE,
+                Gravity.ADVICE,
                 (
                     f"{handler.name} is a plain `def` that may work for more than {CALL_S:g} s and cannot hear that "
                     "nobody wants its work: Python stops no thread"
@@ -182,7 +180,7 @@ def _thread(examined: Examined) -> Found:
 def _health(examined: Examined) -> Found:
     if examined.registry.lifespans and examined.registry.health_check is None:
         yield (
-            Level.ADVICE,
+            Gravity.ADVICE,
             "there is a state of the process and no health check: /health is fine although the state may be broken",
             "decorate a function that asks the state with @executor.health",
         )
@@ -192,7 +190,7 @@ def _ledger(examined: Examined) -> Found:
     long = [one.name for one in examined.registry.handlers if one.timeout_s(examined.settings) > CALL_S]
     if long and examined.settings.ledger is None:
         yield (
-            Level.ADVICE,
+            Gravity.ADVICE,
             (
                 f"{', '.join(long)}: the work may outlast a call of {CALL_S:g} s, and a ledger in memory forgets at a "
                 "restart what was done meanwhile, so it is done twice"
@@ -205,7 +203,7 @@ def _artifacts(examined: Examined) -> Found:
     keeping = [one.name for one in examined.registry.handlers if "artifact" in _names_in(one.function)]
     if keeping and examined.settings.artifacts_dir is None:
         yield (
-            Level.ADVICE,
+            Gravity.ADVICE,
             f"{', '.join(keeping)}: artifacts are kept in memory, and after a restart nobody can follow a reference",
             f"set {variable_of('artifacts_dir')}=/path/to/artifacts",
         )
@@ -213,10 +211,10 @@ def _artifacts(examined: Examined) -> Found:
 
 def _drain(examined: Examined) -> Found:
     longest_s = max((one.timeout_s(examined.settings) for one in examined.registry.handlers), default=0.0)
-    stop_s = min(longest_s, CALLERS_S + examined.settings.drain_s)
+    stop_s = min(longest_s, STOP_S + examined.settings.drain_s)
     if stop_s > GRACE_S:
         yield (
-            Level.ADVICE,
+            Gravity.ADVICE,
             (
                 f"a stop lets work end for up to {stop_s:g} s, but `docker stop` kills after {GRACE_S:g} s, Kubernetes "
                 "after 30 s"
@@ -233,24 +231,24 @@ def _hosts(examined: Examined) -> Found:
         host = entry.lower()
         if host in METADATA_HOSTS or host.rpartition(":")[0] in METADATA_HOSTS:
             told = f"allow_hosts has {host}, where any caller may have the credentials of this machine fetched"
-            yield Level.PROBLEM, told, "take it out"
+            yield Gravity.PROBLEM, told, "take it out"
         elif host.startswith("*."):
             told = (
                 f"allow_hosts has {host}: callers may have anything fetched from any private address with such a name"
             )
-            yield Level.ADVICE, told, "name each host, with its port"
+            yield Gravity.ADVICE, told, "name each host, with its port"
 
 
 def _files(examined: Examined) -> Found:
     for root in examined.settings.file_roots:
         if any(secret.is_relative_to(root.resolve()) for secret in (*_SECRET, Path.home())):
             told = f"file_roots has {root}: callers may have passwords and keys of this machine read"
-            yield Level.PROBLEM, told, "name the one folder that holds the data"
+            yield Gravity.PROBLEM, told, "name the one folder that holds the data"
 
 
 def _variables(examined: Examined) -> Found:
     if (told := unread(examined.environment, OPTIONS)) is not None:
-        yield Level.ADVICE, told, "correct the names; `executor describe --settings` shows all of them"
+        yield Gravity.ADVICE, told, "correct the names; `executor describe --settings` shows all of them"
 
 
 CHECKS: Final = (

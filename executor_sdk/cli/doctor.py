@@ -14,7 +14,7 @@ from msgspec import to_builtins
 
 from executor_sdk.asking.loading import AppError, load_app
 from executor_sdk.cli.applications import reached
-from executor_sdk.cli.checks import Examined, Finding, Level, findings
+from executor_sdk.cli.checks import Diagnosis, Examined, Gravity, findings
 from executor_sdk.cli.command import (
     CommandError,
     Commands,
@@ -41,7 +41,7 @@ CHEAP: Final = ("EXC-HEALTH-001", "EXC-CAPS-001", "EXC-CAPS-002", "EXC-ERR-001",
 #: Seconds for an answer to /health, beyond which the executor looks absent to those who probe it.
 PROMPT_S: Final = 1.0
 
-_LEVELS: Final = {Grade.PASS: Level.FINE, Grade.WARN: Level.ADVICE}
+_LEVELS: Final = {Grade.PASS: Gravity.FINE, Grade.WARN: Gravity.ADVICE}
 
 
 def add(commands: Commands) -> None:
@@ -67,26 +67,32 @@ def run(given: argparse.Namespace) -> int:
     counts = Counter(one.level for one in found)
     if given.json:
         document = {"address": masked(given.address), "findings": [to_builtins(one) for one in found]}
-        print(pretty(document | {"totals": {str(level): counts[level] for level in Level}}))
+        print(pretty(document | {"totals": {str(level): counts[level] for level in Gravity}}))
     else:
-        _print([one for one in found if given.all or one.level is not Level.FINE])
-        show([f"{counts[Level.PROBLEM]} problems, {counts[Level.ADVICE]} pieces of advice, {counts[Level.FINE]} fine"])
-    return Exit.JUDGED_BAD if counts[Level.PROBLEM] else Exit.GOOD
+        _print([one for one in found if given.all or one.level is not Gravity.FINE])
+        show(
+            [
+                f"{counts[Gravity.PROBLEM]} problems, {counts[Gravity.ADVICE]} pieces of advice, {counts[Gravity.FINE]} fine"
+            ]
+        )
+    return Exit.JUDGED_BAD if counts[Gravity.PROBLEM] else Exit.GOOD
 
 
-def _findings(given: argparse.Namespace) -> Iterator[Finding]:
+def _findings(given: argparse.Namespace) -> Iterator[Diagnosis]:
     if "://" not in given.address:
         try:
             app = load_app(given.address)
         except AppError as error:
-            yield Finding("load", Level.PROBLEM, f"{error}{_place(error.__cause__)}", "mend the module, or the name")
+            yield Diagnosis(
+                "load", Gravity.PROBLEM, f"{error}{_place(error.__cause__)}", "mend the module, or the name"
+            )
             return
-        yield Finding("load", Level.FINE, "the module can be imported, and holds an application")
+        yield Diagnosis("load", Gravity.FINE, "the module can be imported, and holds an application")
         if isinstance(app, Executor):
             try:
                 settings = Settings.from_environment(os.environ, otherwise=app.settings)
             except DefinitionError as error:
-                yield Finding("options", Level.PROBLEM, error.message, "without it nothing is served")
+                yield Diagnosis("options", Gravity.PROBLEM, error.message, "without it nothing is served")
                 return
             yield from findings(Examined(app.registry, settings, os.environ))
     try:
@@ -95,10 +101,10 @@ def _findings(given: argparse.Namespace) -> Iterator[Finding]:
     except CommandError as error:
         if "://" in given.address:
             raise
-        yield Finding("start", Level.PROBLEM, str(error), "mend what the log names: a lifespan, or the ledger")
+        yield Diagnosis("start", Gravity.PROBLEM, str(error), "mend what the log names: a lifespan, or the ledger")
 
 
-async def _asked(base_url: str, timeout_s: float) -> list[Finding]:
+async def _asked(base_url: str, timeout_s: float) -> list[Diagnosis]:
     """What an executor that runs says of itself."""
     async with asking(base_url, timeout_s) as client:
         await client.send("GET", "/health")  # the first may open connections, and more
@@ -109,18 +115,18 @@ async def _asked(base_url: str, timeout_s: float) -> list[Finding]:
     titles = {requirement.id: requirement.title for requirement in REQUIREMENTS}
     for name in CHEAP:
         for result in (await examine_all(target, only=name)).values():
-            level = _LEVELS.get(result.verdict, Level.PROBLEM)
-            told = titles[name] if level is Level.FINE else f"{titles[name]}: {result.reason}"
-            mend = "" if level is Level.FINE else f"executor conformance {masked(base_url)} --only {name} shows more"
-            found.append(Finding(name, level, told, mend))
+            level = _LEVELS.get(result.verdict, Gravity.PROBLEM)
+            told = titles[name] if level is Gravity.FINE else f"{titles[name]}: {result.reason}"
+            mend = "" if level is Gravity.FINE else f"executor conformance {masked(base_url)} --only {name} shows more"
+            found.append(Diagnosis(name, level, told, mend))
     return found
 
 
-def _prompt(seconds: float) -> Finding:
+def _prompt(seconds: float) -> Diagnosis:
     if seconds <= PROMPT_S:
-        return Finding("latency", Level.FINE, f"/health answers within {PROMPT_S:g} s")
+        return Diagnosis("latency", Gravity.FINE, f"/health answers within {PROMPT_S:g} s")
     told = f"/health took {seconds:.1f} s, and who probes an executor does not wait long"
-    return Finding("latency", Level.ADVICE, told, "let the health check ask less, and nothing block the event loop")
+    return Diagnosis("latency", Gravity.ADVICE, told, "let the health check ask less, and nothing block the event loop")
 
 
 def _place(error: BaseException | None) -> str:
@@ -133,7 +139,7 @@ def _place(error: BaseException | None) -> str:
     return f" ({own[-1].filename}:{own[-1].lineno})" if own else ""
 
 
-def _print(found: list[Finding]) -> None:
+def _print(found: list[Diagnosis]) -> None:
     rows = [(str(one.level), one.check, f"{one.sentence}\n→ {one.mend}" if one.mend else one.sentence) for one in found]
     lines = (
         f"{one.level.upper():<8} {one.check}: {one.sentence}" + (f"\n{'':<9}→ {one.mend}" if one.mend else "")
