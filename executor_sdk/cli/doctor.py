@@ -70,11 +70,8 @@ def run(given: argparse.Namespace) -> int:
         print(pretty(document | {"totals": {str(level): counts[level] for level in Gravity}}))
     else:
         _print([one for one in found if given.all or one.level is not Gravity.FINE])
-        show(
-            [
-                f"{counts[Gravity.PROBLEM]} problems, {counts[Gravity.ADVICE]} pieces of advice, {counts[Gravity.FINE]} fine"
-            ]
-        )
+        problems, advice, fine = (counts[level] for level in Gravity)
+        show([f"{problems} problems, {advice} pieces of advice, {fine} fine"])
     return Exit.JUDGED_BAD if counts[Gravity.PROBLEM] else Exit.GOOD
 
 

@@ -264,7 +264,7 @@ def test_the_versions_are_shown(capsys: Output) -> None:
 
 def test_every_command_has_an_example(capsys: Output) -> None:
     """In its own help."""
-    for command in ("serve", "describe", "call", "conformance", "doctor"):
+    for command in ("serve", "describe", "call", "conformance", "doctor", "replay"):
         with pytest.raises(SystemExit):
             main([command, "--help"])
         assert f"example: executor {command} " in " ".join(capsys.readouterr().out.split())
