@@ -67,7 +67,7 @@ def add(commands: Commands) -> None:
         "{...}} as `executor call --json` prints it, or a bare BODY of /execute, as a kernel sends it. Compared is the "
         "candidate's output; of a refusal, status and code. Requests are sent one by one. Exit code 1 unless every "
         "answer is the same, or done where none was recorded.",
-        example="executor call app:executor --json >> asked.jsonl; executor replay asked.jsonl app:executor",
+        example="executor replay asked.json app:executor (after: executor call app:executor --json >> asked.json)",
     )
     parser.add_argument("file", type=Path, metavar="FILE", help="the recorded requests")
     add_address(parser)

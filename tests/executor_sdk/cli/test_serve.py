@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -31,24 +32,25 @@ SERVED = "tests.executor_sdk.cli.served"
 
 @contextmanager
 def serving(*arguments: str, cwd: Path = ROOT, **environment: str) -> Iterator[subprocess.Popen[str]]:
-    """`executor serve` on a free port, stopped in the end."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "executor_sdk.cli", "serve", *arguments, "--listen", "127.0.0.1:0"],
-        cwd=cwd,
-        env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    guard = threading.Timer(60, process.kill)
-    guard.start()
-    try:
-        yield process
-    finally:
-        if process.returncode is None:
-            process.send_signal(signal.SIGINT)
-            process.communicate(timeout=30)
-        guard.cancel()
+    """`executor serve` on a free port, stopped in the end; other runs of the tests are not seen by it."""
+    with tempfile.TemporaryDirectory() as folder:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "executor_sdk.cli", "serve", *arguments, "--listen", "127.0.0.1:0"],
+            cwd=cwd,
+            env={**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": folder, **environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        guard = threading.Timer(60, process.kill)
+        guard.start()
+        try:
+            yield process
+        finally:
+            if process.returncode is None:
+                process.send_signal(signal.SIGINT)
+                process.communicate(timeout=30)
+            guard.cancel()
 
 
 def ask(task_type: str, inputs: Json) -> dict[str, Json]:

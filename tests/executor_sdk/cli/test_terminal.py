@@ -26,6 +26,17 @@ def test_a_terminal_gets_a_table() -> None:
     assert "Adds up amounts." in seen
 
 
+def test_findings_and_grades_are_tables_at_a_terminal() -> None:
+    """What is grave is coloured."""
+    advised, code = at_terminal.run("doctor", "tests.executor_sdk.cli.ill:nameless")
+    assert code == 0
+    assert f"{ESCAPE}[33madvice{ESCAPE}[0m" in advised
+
+    graded, code = at_terminal.run("conformance", f"{SERVED}:failing", "--only", "EXC-VERIFY-003")
+    assert code == 1
+    assert f"{ESCAPE}[1;31mfail" in graded
+
+
 @pytest.mark.parametrize("environment", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])
 def test_a_terminal_that_asks_for_plain_text_gets_lines(environment: dict[str, str]) -> None:
     """The same lines as a pipe."""
