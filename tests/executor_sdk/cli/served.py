@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, Field
 
-from executor_sdk import Executor, Refuse, TryLater
+from executor_sdk import Executor, Refuse, Task, TryLater
 from tests.conformance.model import ModelExecutor
 from tests.conformance.mutants import FailsAll, OwnHash
 
@@ -64,6 +64,16 @@ def traced(ask: dict[str, str]) -> Sum:
     while not Path(ask["gate"]).exists():
         time.sleep(0.01)
     return Sum(answer=str(os.getpid()))
+
+
+counting = Executor(provider_family="tests", model_id="counts-1")
+
+
+@counting.execute("count")
+def counted(task: Task) -> Sum:
+    """Tells what it has used."""
+    task.metric("tokens", 812, "token")
+    return Sum(answer="")
 
 
 stranger = ModelExecutor()
