@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from importlib.metadata import entry_points
 from typing import Final
 
-from executor_sdk.cli import call, conformance, describe, serve
+from executor_sdk.cli import call, conformance, describe, dev, serve
 from executor_sdk.cli.command import CommandError, Commands, Exit
 
 #: Other packages name a function here that takes the subparsers and adds a command, as `add` of each of ours does.
@@ -40,7 +40,7 @@ def parser() -> argparse.ArgumentParser:
         "(the attribute `executor` where none is named), URL is the address of one that runs.",
     )
     commands: Commands = whole.add_subparsers(metavar="COMMAND", required=True)
-    for add in (serve.add, describe.add, call.add, conformance.add):
+    for add in (serve.add, dev.add, describe.add, call.add, conformance.add):
         add(commands)
     for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name):
         entry.load()(commands)

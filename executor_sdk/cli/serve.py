@@ -58,7 +58,7 @@ def run(given: argparse.Namespace) -> int:
     settings = settings_of(given.app)
     bounds = Bounds(settings.max_connections, settings.max_head_bytes, settings.head_timeout_s)
     os.environ[APP_VARIABLE] = given.app
-    listening = _listening(*given.listen)
+    listening = listening_at(*given.listen)
     announcement = _Announcement(given, url_of(listening))
     threading.Thread(target=announcement.make, name="announcement", daemon=True).start()
     try:
@@ -93,7 +93,12 @@ def _serve_again(config: uvicorn.Config, sockets: list[socket.socket] | None = N
     Server(config).run(sockets)
 
 
-def _listening(host: str, port: int) -> socket.socket:
+def listening_at(host: str, port: int) -> socket.socket:
+    """A socket that listens there, for this process and those that it starts.
+
+    Raises:
+        CommandError: the address cannot be listened on.
+    """
     try:
         listening = listen(host, port)
     except OSError as error:
