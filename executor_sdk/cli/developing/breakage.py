@@ -61,6 +61,12 @@ def breakage_of(error: BaseException) -> Breakage:
     return Breakage(f"{kind}: {error}", kind=kind)
 
 
+def near(path: str) -> str:
+    """A path as a person in the current folder writes it."""
+    found, here = Path(path), Path.cwd()
+    return str(found.relative_to(here) if found.is_relative_to(here) else found)
+
+
 class Unserved:
     """Answers in place of an application that cannot be served: 503, so that a kernel tries again."""
 
@@ -81,7 +87,7 @@ class Unserved:
 
 
 def _at(file: str, line: int, sentence: str, kind: str) -> Breakage:
-    return Breakage(sentence, file, line, tuple(_excerpt(file, line)), kind)
+    return Breakage(sentence, near(file), line, tuple(_excerpt(file, line)), kind)
 
 
 def _excerpt(file: str, line: int) -> Iterator[str]:

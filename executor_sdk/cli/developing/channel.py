@@ -7,6 +7,7 @@ import queue
 import signal
 import socket
 import threading
+from contextlib import suppress
 from typing import Final
 
 import orjson
@@ -53,8 +54,6 @@ class Channel:
                 return
 
     def _watch(self) -> None:
-        try:
+        with suppress(OSError):
             self._connection.recv(1)
-        except OSError:
-            pass
         os.kill(os.getpid(), signal.SIGTERM)

@@ -19,6 +19,7 @@ import orjson
 from anyio.abc import Process
 from watchfiles import PythonFilter, awatch
 
+from executor_sdk.cli.developing.breakage import near
 from executor_sdk.options.environment import APP_VARIABLE, variable_of
 
 #: Seconds from SIGTERM on after which a process is killed: it waits 2 s for callers, 1 s for work, 2 s for threads.
@@ -39,7 +40,7 @@ class Changes:
 
     async def wait(self) -> list[str]:
         """The next files that were saved since the last ones; relative to the current folder where they are in it."""
-        return sorted({_shown(path) for _, path in await anext(self._watcher)})
+        return sorted({near(path) for _, path in await anext(self._watcher)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +68,9 @@ async def served(app: str, listening: socket.socket, ended: str = "") -> AsyncIt
     with ours:
         with theirs:
             fds = (listening.fileno(), theirs.fileno())
-            # -B: two saves in one second that leave the size as it was would otherwise load the first one's bytecode.
-            command = [sys.executable, "-B", "-m", "executor_sdk.cli.developing.serving", *map(str, fds), ended]
+            # -u: what is printed shows at once. -B: two saves in one second that leave the size as it was would
+            # otherwise load the first one's bytecode.
+            command = [sys.executable, "-u", "-B", "-m", "executor_sdk.cli.developing.serving", *map(str, fds), ended]
             process = await anyio.open_process(
                 command,
                 stdin=None,
@@ -108,8 +110,3 @@ def _folders(app: str) -> Iterable[Path]:
     origin = None if spec is None else next(iter(spec.submodule_search_locations or ()), spec.origin)
     folder = None if origin is None else Path(origin) if Path(origin).is_dir() else Path(origin).parent
     return {here} if folder is None or folder.is_relative_to(here) else {here, folder}
-
-
-def _shown(path: str) -> str:
-    found = Path(path)
-    return str(found.relative_to(Path.cwd()) if found.is_relative_to(Path.cwd()) else found)
