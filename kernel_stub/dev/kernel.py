@@ -90,7 +90,7 @@ class LocalTrialKernel:
                     await self._kernel.runs.cancel(run_id)
 
     async def _follow(self, run_id: str, trial: Trial, candidates: _Candidates, tell: Tell) -> None:
-        story = Story(max_attempts=MAX_ATTEMPTS, quorum=majority(trial.agents))
+        story = Story(max_attempts=MAX_ATTEMPTS, quorum=quorum_of(trial.agents))
         seen = 0
         while True:
             run = await self._kernel.store.runs.find(run_id)
@@ -142,7 +142,7 @@ class _Candidates:
 
 
 def run_spec(trial: Trial, run_id: str) -> dict[str, Json]:
-    """The specification of a trial: a majority has to agree; all else is as kernels do it by default."""
+    """The specification of a trial: two have to agree; all else is as kernels do it by default."""
     # The kernel gives each step its agent's prompt in place of the inputs' own.
     prompt = trial.inputs.get("prompt") if isinstance(trial.inputs, dict) else None
     has_prompt = isinstance(prompt, str) and prompt.strip()
@@ -153,13 +153,13 @@ def run_spec(trial: Trial, run_id: str) -> dict[str, Json]:
         "shared_inputs": trial.inputs,
         "agents": [{"agent_id": f"agent-{n}", **agent} for n in range(1, trial.agents + 1)],
         "retry": {"max_attempts": MAX_ATTEMPTS, "backoff_ms": BACKOFF_MS},
-        "aggregation": {"quorum": majority(trial.agents)},
+        "aggregation": {"quorum": quorum_of(trial.agents)},
     }
 
 
-def majority(agents: int) -> int:
-    """Equal votes that a trial wants."""
-    return agents // 2 + 1
+def quorum_of(agents: int) -> int:
+    """Equal votes that a trial wants: two, as the run of the documents does."""
+    return min(2, agents)
 
 
 def _payload(row: TaskRow) -> dict[str, Json]:

@@ -102,7 +102,7 @@ def _closer(bucket: str, values: list[str]) -> str:
         return f"votes are equal strings: round the number, or put what it means into a closed vocabulary: {_LITERAL}"
     if bucket == "decision":
         return f"votes are equal strings: close the vocabulary with {_LITERAL}"
-    return f"free text is never equal: let the run decide by `decision`, {_LITERAL}, and read `answer` step by step"
+    return "free text is never equal: keep `answer` as short and closed as `decision`, and the text in another field"
 
 
 def _tie(bucket: str, votes: Mapping[str, int]) -> Reason:

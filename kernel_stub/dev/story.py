@@ -97,13 +97,12 @@ class Story:
 
     def _another_round(self, facts: Mapping[str, Json]) -> Iterator[Said]:
         reasons = [self._reason(bucket, facts) for bucket in _unresolved(facts)]
-        first_mend, *more = dict.fromkeys(reason.mend for reason in reasons)
-        because = "; and ".join(dict.fromkeys(reason.because for reason in reasons))
         self._round += 1
         who = "all who answered are" if self._answers else "everybody is"
-        told = f"round {self._round}, because {because}: {who} asked again, told {facts['action']}"
-        yield Said("warning", told, first_mend)
-        yield from (Said("warning", "the other bucket:", mend) for mend in more)
+        first, *more = dict.fromkeys(reasons)
+        told = f"round {self._round}, because {first.because}: {who} asked again, told {facts['action']}"
+        yield Said("warning", told, first.mend)
+        yield from (Said("warning", f"and because {reason.because}", reason.mend) for reason in more)
         self._differed = any(facts["aggregation"][f"{bucket}_votes"] for bucket in _unresolved(facts))
         if not self._answers:
             # Where nobody answered, everybody is asked again; otherwise who failed has failed for good.
@@ -113,7 +112,7 @@ class Story:
     def _outcome(self, facts: Mapping[str, Json]) -> Iterator[Said]:
         overview = facts["aggregation"]
         yield from self._later_round(overview)
-        for bucket in BUCKETS:
+        for bucket in BUCKETS if self._answers else ():
             yield from self._bucket(bucket, facts)
         decided = overview["final_decision"] is not None
         weight: Weight = "bad" if facts["status"] != "FINALIZED" else "good" if decided else "warning"
