@@ -83,6 +83,7 @@ class _Session:
             await group.start(_until_signalled, group.cancel_scope)
             async with self._kernel() as kernel:
                 changes, ended = Changes(self.given.app), ""
+                group.start_soon(changes.watch)
                 while True:
                     ended = await self._one(kernel, changes, ended)
 

@@ -24,7 +24,7 @@ _LINE: Final = 160
 _NOT_THE_AUTHORS: Final = (
     str(Path(__file__).parents[2]),
     *{sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")},
-    "<frozen",
+    "<",  # of no file: frozen modules, and what is made from text
 )
 
 

@@ -36,11 +36,18 @@ class Changes:
     """Python files that were saved, in the folder of the command and in that of the application."""
 
     def __init__(self, app: str) -> None:
-        self._watcher = awatch(*_folders(app), watch_filter=PythonFilter(), debounce=400)
+        self._folders = _folders(app)
+        self._found, self._saved = anyio.create_memory_object_stream[list[str]](1)
+
+    async def watch(self) -> None:
+        """Watch for as long as this runs."""
+        with self._found, self._saved:
+            async for changes in awatch(*self._folders, watch_filter=PythonFilter(), debounce=400):
+                await self._found.send(sorted({near(path) for _, path in changes}))
 
     async def wait(self) -> list[str]:
-        """The next files that were saved since the last ones; relative to the current folder where they are in it."""
-        return sorted({near(path) for _, path in await anext(self._watcher)})
+        """The next files that were saved; relative to the current folder where they are in it."""
+        return await self._saved.receive()
 
 
 @dataclass(frozen=True, slots=True)
