@@ -28,6 +28,10 @@ KILL_S: Final = 8.0
 #: Seconds for which work that nobody waits for goes on in a process that ends, unless the environment says otherwise.
 _DRAIN_S: Final = "1"
 
+#: Milliseconds for which saves that follow each other closely are gathered, and in which a cancelled watch ends.
+_DEBOUNCE_MS: Final = 400
+_STOP_WATCHING_MS: Final = 200
+
 #: Bytes of one event.
 _MAX_EVENT_BYTES: Final = 1024 * 1024
 
@@ -42,7 +46,10 @@ class Changes:
     async def watch(self) -> None:
         """Watch for as long as this runs."""
         with self._found, self._saved:
-            async for changes in awatch(*self._folders, watch_filter=PythonFilter(), debounce=400):
+            watcher = awatch(
+                *self._folders, watch_filter=PythonFilter(), debounce=_DEBOUNCE_MS, rust_timeout=_STOP_WATCHING_MS
+            )
+            async for changes in watcher:
                 await self._found.send(sorted({near(path) for _, path in changes}))
 
     async def wait(self) -> list[str]:
