@@ -19,7 +19,7 @@ import anyio
 
 from executor_sdk.asking.samples import Sample, choose
 from executor_sdk.asking.trial import NoKernelError, Said, Trial, TrialKernel, installed_kernel
-from executor_sdk.cli.command import CommandError, Commands, Exit, add_command, json_given
+from executor_sdk.cli.command import Commands, Exit, add_command, json_given
 from executor_sdk.cli.serve import listening_at
 from executor_sdk.client.executor_client import ExecutorClient
 from executor_sdk.errors import ClientError
@@ -101,9 +101,9 @@ class _Session:
                     if event["event"] == "ready" and kernel is not None:
                         group.start_soon(self._try, kernel)
                 how = f"the process that served {await serving.wait()}"
-                if ended:
-                    raise CommandError(Exit.USAGE, f"{how}, although it had loaded nothing")
-                group.cancel_scope.cancel()
+                if not ended:
+                    group.cancel_scope.cancel()
+                # Otherwise it had loaded nothing and ended all the same: only the next save may help.
 
             group.start_soon(follow)
             self.tell({"event": "reloading", "changed": await changes.wait()})

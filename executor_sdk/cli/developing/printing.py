@@ -20,11 +20,19 @@ _STYLES: Final[Mapping[str, str]] = {"fact": "", "good": "green", "warning": "ye
 _ID: Final = 15
 
 
+class _Terminal(Console):
+    """A console whose reader may leave."""
+
+    def on_broken_pipe(self) -> None:
+        """Tell the command, which ends in order; by default the console would end the process."""
+        raise BrokenPipeError
+
+
 def printer(*, as_json: bool) -> Callable[[Event], None]:
     """What prints an event at once, on standard output; plain text where that is no terminal."""
     if as_json:
         return _print_json
-    console = Console(highlight=False, soft_wrap=True)
+    console = _Terminal(highlight=False, soft_wrap=True)
 
     def show(event: Event) -> None:
         for line, style in lines(event):

@@ -337,6 +337,19 @@ def test_people_get_plain_lines_where_there_is_no_terminal(tmp_path: Path) -> No
     assert "hello" in (tmp_path / "log").read_text()
 
 
+@pytest.mark.parametrize("form", ["--text", "--no-run"])
+def test_a_reader_who_leaves_ends_it_in_order(tmp_path: Path, form: str) -> None:
+    """As `executor dev app | head -1`: exit code 0, nothing left."""
+    with developing(tmp_path, APP.format(name="one"), form) as session:
+        assert session.process.stdout is not None
+        session.process.stdout.close()
+        code = session.process.wait(timeout=60)
+
+        assert code == 0
+        assert not session.is_served()
+    assert list((tmp_path / "temporary").glob("executor-dev-*")) == []
+
+
 def test_a_number_of_agents_that_makes_no_sense_is_usage(tmp_path: Path) -> None:
     """Exit code 2, before anything is started."""
     ended = subprocess.run(
