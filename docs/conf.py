@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 project = "Executor development kit"
 author = "The executor-sdk authors"
 project_copyright = author
@@ -30,3 +32,18 @@ html_static_path = ["_static"]
 html_css_files = ["pages.css"]
 html_show_sourcelink = False
 html_copy_source = False
+
+
+def setup(app: Any) -> None:
+    """Read docstrings as they are written here; before napoleon, which indents what stands below `Args:`."""
+    app.connect("autodoc-process-docstring", mark_code, priority=400)
+
+
+def mark_code(app: Any, what: str, name: str, obj: object, options: object, lines: list[str]) -> None:
+    """What stands indented below a blank line is code."""
+    del app, what, name, obj, options
+    before = ["", *lines[:-1]]
+    for index in reversed(range(2, len(lines))):
+        is_indented = lines[index].startswith("    ")
+        if is_indented and not before[index] and not before[index - 1].startswith(" "):
+            lines[index:index] = [".. code-block:: python", ""]
