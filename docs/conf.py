@@ -20,6 +20,9 @@ myst_heading_anchors = 3
 
 #: What stands in single backticks in a docstring is code.
 default_role = "code"
+#: Parts of files are included up to a mark; the blank lines before it are no part of them.
+highlight_options = {"default": {"stripall": True}, "python": {"stripall": True}}
+
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 autodoc_typehints_format = "short"
@@ -39,9 +42,9 @@ def setup(app: Any) -> None:
     app.connect("autodoc-process-docstring", mark_code, priority=400)
 
 
-def mark_code(app: Any, what: str, name: str, obj: object, options: object, lines: list[str]) -> None:
+def mark_code(*told: Any) -> None:
     """What stands indented below a blank line is code."""
-    del app, what, name, obj, options
+    lines: list[str] = told[-1]
     before = ["", *lines[:-1]]
     for index in reversed(range(2, len(lines))):
         is_indented = lines[index].startswith("    ")

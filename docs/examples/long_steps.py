@@ -43,7 +43,7 @@ async def report(ask: Ask, task: Task, printer: Printer) -> Report:
     if not ask.topic.strip():
         raise Refuse("NO_TOPIC", "a report needs a topic")  # 422: never ask me this again
     if not printer.is_ready():
-        raise TryLater("the printer is warming up", after_s=0.2)  # with retries left: called again after 0.2 s
+        raise TryLater("the printer is warming up", after_s=0.2)  # called again after 0.2 s
     task.progress(0.1, "ordering")
     return Report(answer=await printer.order(ask.topic, idempotency_key=task.step_key))
 

@@ -55,7 +55,7 @@ def bash(script: str, *, cwd: Path) -> subprocess.CompletedProcess[str]:
 @contextmanager
 def in_background(line: str, url: str, *, cwd: Path) -> Iterator[None]:
     """Run a line that serves something at `url`, from when it answers `/health` until the block ends."""
-    with subprocess.Popen(["bash", "-c", f"exec {line}"], cwd=cwd, env=_environment(cwd)) as serving:
+    with subprocess.Popen(["bash", "-c", line], cwd=cwd, env=_environment(cwd)) as serving:
         try:
             _wait_for(f"{url}/health", serving)
             yield
