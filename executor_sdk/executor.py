@@ -78,7 +78,7 @@ class Executor(Decorators):
             lifespan: one asynchronous context manager function, or several: opened in their order before the first
                 request, closed in reverse after the last work (only a thread that did not end in time may outlive
                 them). What one yields is a state of the process, and every function of this executor gets it that
-                asks for its type, as `pools: Pools`.
+                asks for its type, as `pools: Pools`; likewise `settings: Settings`, which a lifespan may take, too.
 
         Raises:
             DefinitionError: a blank name, an option that does not exist, a value that does not fit its option, or a
@@ -206,23 +206,23 @@ class Executor(Decorators):
             artifacts=artifacts,
             fetcher=fetcher or egress,
         )
-        return Application(dispatcher, settings, state=self._opened(around, overrides or {}, egress))
+        return Application(dispatcher, settings, state=self._opened(around, overrides or {}, settings, egress))
 
     def _surroundings(self, settings: Settings, overrides: Mapping[Make, Make]) -> Surroundings:
         reader = Reader((Task, Candidate), {}, self.registry.states)
         parts = {part.source for part in self.registry.lifespans}
         replaced = {make: reader.dependency(other) for make, other in overrides.items() if make not in parts}
-        return Surroundings(Threads(settings.threads), replaced, {})
+        return Surroundings(Threads(settings.threads), replaced, {Settings: settings})
 
     @asynccontextmanager
     async def _opened(
-        self, around: Surroundings, overrides: Mapping[Make, Make], egress: Egress
+        self, around: Surroundings, overrides: Mapping[Make, Make], settings: Settings, egress: Egress
     ) -> AsyncIterator[None]:
         """The time in which functions have their state, and may fetch."""
         parts = [lifespans.replaced(part, overrides.get(part.source)) for part in self.registry.lifespans]
         async with AsyncExitStack() as stack:
             stack.push_async_callback(egress.aclose)
-            await lifespans.open_all(parts, around, stack)
+            await lifespans.open_all(parts, around, settings, stack)
             yield
 
     def _ledger(self, settings: Settings) -> Ledger:

@@ -89,8 +89,8 @@ class HandlerRegistry:
 
     @property
     def states(self) -> tuple[Any, ...]:
-        """The types by which functions may ask for the state of the process."""
-        return tuple(lifespan.kind for lifespan in self.lifespans if lifespan.kind is not None)
+        """The types by which functions may ask for the state of the process, the settings among it."""
+        return (Settings, *(lifespan.kind for lifespan in self.lifespans if lifespan.kind is not None))
 
     def find(self, task_type: str, profile: str) -> Handler:
         """The handler for a task.
