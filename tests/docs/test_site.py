@@ -12,6 +12,7 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
+import executor_sdk
 from tests.docs.printed import ROOT
 
 #: Elements that a browser loads by itself, and where they name what.
@@ -81,3 +82,14 @@ def _leads(file: Path, link: str, site: dict[Path, Page]) -> bool:
     parts = urlsplit(link)
     target = (file.parent / unquote(parts.path)).resolve() if parts.path else file
     return target in site and unquote(parts.fragment) in site[target].anchors
+
+
+def test_the_reference_has_every_name_of_the_public_face(site: dict[Path, Page]) -> None:
+    """Whoever adds one documents it."""
+    (page,) = (page for file, page in site.items() if file.stem == "reference")
+    said = (ROOT / "docs" / "reference.md").read_text()
+    documented = {anchor.rpartition(".")[2] for anchor in page.anchors}
+
+    assert [
+        name for name in executor_sdk.__all__ if name not in documented and f"`executor_sdk.{name}`" not in said
+    ] == []
