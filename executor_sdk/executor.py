@@ -191,7 +191,7 @@ class Executor(Decorators):
             artifacts: where artifacts are kept, in place of what the settings say.
             fetcher: what `task.fetch` brings, in place of the guarded egress.
             overrides: dependencies, lifespans and classes to put in place of others, for tests.
-            observer: is told of every progress; what it returns cancels the work, for that reason.
+            observer: is told of every progress and partial output; what it returns cancels the work, for that reason.
             ledger: where executions are recorded, in place of what the settings say.
         """
         settings = settings or self.settings

@@ -157,10 +157,9 @@ class Executions:
         while True:
             if (
                 plan is not None
-                and not self._draining
                 and self._has_place(plan, admission)
                 # Nearly always there is room; it is looked for now and then, and each time where there was none. Others
-                # may have come meanwhile, so the place is asked for again.
+                # may have come meanwhile, or a drain may have begun, so the place is asked for again.
                 and (self._is_roomy or (await self._has_made_room() and self._has_place(plan, admission)))
             ):
                 created, work = await self._works.open(ask, plan, admission.enter(plan.lane, plan.size_bytes))
@@ -173,7 +172,9 @@ class Executions:
                 raise self._why_closed(plan)
 
     def _has_place(self, plan: Plan, admission: Admission) -> bool:
-        """Whether there is a slot for the plan, or a place in the queue and bytes to hold it there."""
+        """Whether there is a slot for the plan, or a place in the queue and bytes to hold it there; none in a drain."""
+        if self._draining:
+            return False
         return admission.has_slot(plan.lane) or (admission.has_room(plan.lane) and self._fits(plan))
 
     @property

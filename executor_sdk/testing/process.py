@@ -42,9 +42,11 @@ from executor_sdk.protocol.wire import (
     EvidenceRef,
     ExecuteAnswer,
     InlineEvidence,
+    Metric,
     VerificationStatus,
     VerifyAnswer,
     derived_status,
+    metrics_in,
     view,
 )
 from executor_sdk.testing.server import running
@@ -75,6 +77,15 @@ class Done:
     #: The body of the answer, and of the request that it answers.
     answer: dict[str, Json] = field(repr=False)
     request: dict[str, Json] = field(repr=False)
+    #: What the handler has reported meanwhile, in its order: how far it was, 0 to 1, with its note; and its partial
+    #: outputs, as plain JSON.
+    progress: Sequence[tuple[float, str]] = field(default=(), repr=False)
+    partials: Sequence[Json] = field(default=(), repr=False)
+
+    @property
+    def metrics(self) -> dict[str, Metric]:
+        """What `task.metric` has added up, by name: `done.metrics["tokens"].value`."""
+        return metrics_in(self.answer)
 
 
 @dataclass(frozen=True)
@@ -111,17 +122,14 @@ def in_process(
     """
     kept: dict[str, bytes] = {}
     artifacts = MemoryArtifacts(kept=kept)
-    cancels: dict[str, float] = {}
-
-    def cancel(key: Key, fraction: float, note: str) -> str | None:
-        return "the test cancels here" if fraction >= cancels.get(key[2], 2.0) else None
+    reports = _Reports()
 
     app = executor.application(
         executor.settings.changed(ledger=None, artifacts_dir=None, drain_s=DRAIN_S).changed(**options),
         artifacts=artifacts,
         fetcher=Files(dict(files or {}), artifacts),
         overrides=overrides,
-        observer=cancel,
+        observer=reports.hear,
         ledger=None if options.get("ledger") else MemoryLedger(),
     )
     http = pooled_http(httpx2.ASGITransport(app))
@@ -131,7 +139,7 @@ def in_process(
         portal.wrap_async_context_manager(running(app)),
     ):
         try:
-            yield InProcess(executor, portal, http, artifacts=kept, cancels=cancels, crashes=crashes)
+            yield InProcess(executor, portal, http, artifacts=kept, reports=reports, crashes=crashes)
         finally:
             portal.call(http.aclose)
 
@@ -146,7 +154,7 @@ class InProcess:
         http: Pool,
         *,
         artifacts: dict[str, bytes],
-        cancels: dict[str, float],
+        reports: _Reports,
         crashes: _Crashes,
     ) -> None:
         #: Kept artifacts by digest. Put in what you like: it is believed, until somebody checks the digest.
@@ -155,7 +163,7 @@ class InProcess:
         self.client = ExecutorClient(BASE_URL, http=http, resends=0)
         self._executor = executor
         self._portal = portal
-        self._cancels = cancels
+        self._reports = reports
         self._crashes = crashes
         self._created_ms = count(now_ms())
 
@@ -193,7 +201,7 @@ class InProcess:
         task_type, profile = self._which(task_type, profile)
         request = execute_body(inputs, task_type=task_type, profile=profile, contract=contract)
         if cancel_at is not None:
-            self._cancels[request["execution_id"]] = cancel_at
+            self._reports.cancels[request["execution_id"]] = cancel_at
         return self._done(self.send("/execute", request), request, cancel_at is not None)
 
     def verify(self, done: Done, *, policy: Mapping[str, Json] | None = None, output: Json = None) -> Judged:
@@ -249,7 +257,8 @@ class InProcess:
         answered = view(body, ExecuteAnswer)
         handler = self._executor.registry.find(request["task_type"], request["profile"])
         output = handler.output_shape.read(declared_bytes(answered.candidate_output))
-        return Done(output, answered.evidence_inline, answered.evidence_refs, body, request)
+        progress, partials = self._reports.of(request["execution_id"])
+        return Done(output, answered.evidence_inline, answered.evidence_refs, body, request, progress, partials)
 
     def _accepted(self, answer: Answer) -> dict[str, Json]:
         if not answer.is_success:
@@ -257,6 +266,27 @@ class InProcess:
             raise error from self._crashes.cause_of(error)
         body: dict[str, Json] = parse(answer.body)
         return body
+
+
+class _Reports:
+    """What handlers have reported, by execution id; and at which progress a test cancels."""
+
+    def __init__(self) -> None:
+        self.cancels: dict[str, float] = {}
+        self._heard: dict[str, tuple[list[tuple[float, str]], list[Json]]] = {}
+
+    def hear(self, key: Key, fraction: float, note: str, partial: bytes | None) -> str | None:
+        """Keep one report; the reason to cancel, if the test does."""
+        progress, partials = self._heard.setdefault(key[2], ([], []))
+        if partial is None:
+            progress.append((fraction, note))
+        else:
+            partials.append(parse(partial))
+        return "the test cancels here" if fraction >= self.cancels.get(key[2], 2.0) else None
+
+    def of(self, execution_id: str) -> tuple[list[tuple[float, str]], list[Json]]:
+        """What was heard of one call; it is not kept any longer."""
+        return self._heard.pop(execution_id, ([], []))
 
 
 class _Crashes(logging.Handler):

@@ -59,6 +59,7 @@ class RecordingPulse:
 
     def __init__(self, cancel_at: float | None) -> None:
         self.reported: list[tuple[float, str]] = []
+        self.partials: list[bytes] = []
         self._cancel_at = cancel_at
         self._cancelled = False
 
@@ -69,9 +70,20 @@ class RecordingPulse:
         if self._cancelled:
             raise TaskCancelled
 
+    def partial(self, output: bytes) -> None:
+        """Keep it; raise TaskCancelled once the fraction was reached that was named."""
+        self.partials.append(output)
+        if self._cancelled:
+            raise TaskCancelled
+
     def cancelled(self) -> bool:
         """Whether that fraction was reached."""
         return self._cancelled
+
+    @property
+    def worker(self) -> None:
+        """Nothing else stops the work."""
+        return None
 
 
 def a_task(
