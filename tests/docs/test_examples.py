@@ -100,9 +100,24 @@ def test_evidence_goes_where_the_page_says(load: Load) -> None:
 
 
 def test_a_generator_ends_with_its_output(load: Load) -> None:
-    """What it yields before is progress."""
+    """What it yields before is progress, and what it knows already."""
     with in_process(load("streaming").executor) as rt:
-        assert rt.execute({"pages": ["a b", "c"]}).output.answer == "3"
+        done = rt.execute({"pages": ["a b", "c"]})
+
+    assert done.output.answer == "3"
+    assert done.progress == [(0.5, "page 1"), (1.0, "page 2")]
+    assert done.partials == [{"answer": "2"}, {"answer": "3"}]
+
+
+def test_what_a_handler_reports(load: Load, caplog: pytest.LogCaptureFixture) -> None:
+    """A line of the log, and what was used; the payment is recorded under the step's own key."""
+    page = load("payment")
+    with caplog.at_level("INFO"), in_process(page.executor) as rt:
+        done = rt.execute({"cents": 250})
+
+    assert "paying 250 cents" in caplog.text
+    assert done.metrics["paid"].value == 2.5
+    assert page.recorded == list(page.paid)
 
 
 def test_an_executor_is_mounted(load: Load) -> None:
