@@ -109,6 +109,26 @@ def test_a_generator_ends_with_its_output(load: Load) -> None:
     assert done.partials == [{"answer": "2"}, {"answer": "3"}]
 
 
+def test_each_task_type_has_its_verifier(load: Load) -> None:
+    """And what no verifier names is judged by the one for all the rest."""
+    with in_process(load("two_verifiers").executor) as rt:
+        counted, said = (rt.execute({"text": "a b"}, task_type=one) for one in ("count", "upper"))
+
+        assert rt.verify(counted, output={"answer": "", "words": -1}).reason_codes == [1001]
+        assert rt.verify(said, output={"answer": ""}).reason_codes == [1002]
+        assert rt.verify(counted).status == rt.verify(said).status == "passed"
+
+
+def test_agent_events_are_decided(load: Load) -> None:
+    """A reply, nothing to do, and an event that is only noted."""
+    with in_process(load("events").executor) as rt:
+        reply = rt.agent_event("topic_message_requires_reply", {"content": "hello"})
+
+        assert (reply.action, reply.payload) == ("reply", {"content": "You said: hello"})
+        assert rt.agent_event("topic_message_requires_reply", {"content": " "}).action == "noop"
+        assert rt.agent_event("dm_received", {}).ok
+
+
 def test_what_a_handler_reports(load: Load, caplog: pytest.LogCaptureFixture) -> None:
     """A line of the log, and what was used; the payment is recorded under the step's own key."""
     page = load("payment")
