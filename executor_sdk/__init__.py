@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from executor_sdk.authoring.classes import execute, verify
     from executor_sdk.authoring.depends import Depends
-    from executor_sdk.authoring.streams import Progress
+    from executor_sdk.authoring.streams import Partial, Progress
     from executor_sdk.authoring.task import Task
     from executor_sdk.authoring.verdict import Candidate, Verdict
     from executor_sdk.client.executor_client import ExecutorClient
@@ -47,6 +47,7 @@ __all__ = [
     "InlineEvidence",
     "InvalidInputsError",
     "InvalidOutputError",
+    "Partial",
     "Progress",
     "ReasonCode",
     "Refuse",
@@ -69,6 +70,7 @@ _HOMES = {
     "Executor": "executor",
     "ExecutorClient": "client.executor_client",
     "InlineEvidence": "protocol.wire",
+    "Partial": "authoring.streams",
     "Progress": "authoring.streams",
     "ReasonCode": "protocol.reason_codes",
     "Settings": "settings",

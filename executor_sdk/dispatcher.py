@@ -228,6 +228,9 @@ class Dispatcher:
                 "evidence_inline": produced.evidence_inline,
                 "evidence_refs": produced.evidence_refs,
             }
+            if produced.metrics:
+                # Kernels read the three above and no more; a candidate's hash is made of those.
+                answer["metrics"] = produced.metrics
             body = _encoded(answer)
             if body is not None and is_costly(rules.schema, len(body)):
                 found = await self._judging.beside(partial(rules.breaches, answer, encoded=body), len(body))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -180,6 +180,8 @@ class Executor(Decorators):
         overrides: Mapping[Make, Make] | None = None,
         observer: Observer | None = None,
         ledger: Ledger | None = None,
+        over_decorators: Collection[str] = (),
+        clock: Callable[[], int] | None = None,
     ) -> Application:
         """A fresh application with a ledger, slots and threads of its own, closed by its lifespan; no environment
         counts.
@@ -189,20 +191,23 @@ class Executor(Decorators):
             artifacts: where artifacts are kept, in place of what the settings say.
             fetcher: what `task.fetch` brings, in place of the guarded egress.
             overrides: dependencies, lifespans and classes to put in place of others, for tests.
-            observer: is told of every progress; what it returns cancels the work, for that reason.
+            observer: is told of every progress and partial output; what it returns cancels the work, for that reason.
             ledger: where executions are recorded, in place of what the settings say.
+            over_decorators: names of settings that hold for each handler, whatever its decorator says.
+            clock: epoch milliseconds, in place of the real ones.
         """
         settings = settings or self.settings
         artifacts = artifacts or _artifacts(settings)
         egress = _egress(settings, artifacts)
         around = self._surroundings(settings, overrides or {})
         dispatcher = Dispatcher(
-            self.registry,
-            _executions(settings, ledger or self._ledger(settings), observer),
+            self.registry.left_to(over_decorators),
+            _executions(settings, ledger or self._ledger(settings), observer, clock),
             settings,
             around,
             artifacts=artifacts,
             fetcher=fetcher or egress,
+            clock=clock,
         )
         return Application(dispatcher, settings, state=self._opened(around, overrides or {}, settings, egress))
 
@@ -262,7 +267,9 @@ def _egress(settings: Settings, artifacts: ArtifactStore) -> Egress:
     )
 
 
-def _executions(settings: Settings, ledger: Ledger, observer: Observer | None) -> Executions:
+def _executions(
+    settings: Settings, ledger: Ledger, observer: Observer | None, clock: Callable[[], int] | None
+) -> Executions:
     bounds = WorkBounds(settings.max_concurrency, settings.max_queued, settings.max_waiting, settings.max_waiting_bytes)
     keep = Keep(
         settings.keep_count,
@@ -272,4 +279,4 @@ def _executions(settings: Settings, ledger: Ledger, observer: Observer | None) -
         settings.keep_unheard_ms,
         settings.keep_full_bytes,
     )
-    return Executions(ledger, bounds=bounds, keep=keep, drain_s=settings.drain_s, observer=observer)
+    return Executions(ledger, bounds=bounds, keep=keep, drain_s=settings.drain_s, clock=clock, observer=observer)

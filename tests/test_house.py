@@ -42,6 +42,7 @@ SLEEPS = {
     "end_to_end/test_kills.py": "the moment of a kill, drawn by chance",
     "executor_sdk/executions/test_executions.py": "the time that a slow ledger takes",
     "executor_sdk/test_cancelling.py": "the time between two alarms",
+    "executor_sdk/testing/test_fake_time.py": "none: the clock is fake",
     "executor_sdk/transports/test_asgi.py": "the time after which a caller is watched, which nothing outside tells of",
     "executor_sdk/transports/test_hearing.py": "the time that a quick answer takes",
     "executor_sdk/transports/test_lost_race.py": "the times of recorded calls",

@@ -7,7 +7,6 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from itertools import count
-from time import monotonic
 from typing import Any
 from uuid import uuid4
 
@@ -69,13 +68,14 @@ async def call(
     try:
         if again is None:
             return await _once(function, signature, around, facts, inputs)
-        until_s = monotonic() + alarms.after_s
+        loop = asyncio.get_running_loop()
+        until_s = loop.time() + alarms.after_s
         for failed in count(1):
             try:
                 return await _once(function, signature, around, facts, inputs)
             except Exception as error:
                 raised = _alone(error)
-                pause_s = again.pause_s(raised, failed=failed, left_s=until_s - monotonic())
+                pause_s = again.pause_s(raised, failed=failed, left_s=until_s - loop.time())
                 if pause_s is None:
                     raise
                 told = "%s raised %s and is called again in %.1f s, for the %d. of %d times"

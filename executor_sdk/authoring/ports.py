@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Protocol
 
@@ -29,20 +30,28 @@ class Pulse(Protocol):
     def progress(self, fraction: float, note: str) -> None:
         """Record how far the work is. Raises TaskCancelled once the work is no longer wanted."""
 
+    def partial(self, output: bytes) -> None:
+        """Keep the output as far as it is known, as JSON. Raises TaskCancelled once the work is no longer wanted."""
+
     def cancelled(self) -> bool:
         """Whether the work is no longer wanted."""
+
+    @property
+    def worker(self) -> asyncio.Task[object] | None:
+        """The task that does the work, which is cancelled to stop it; None where nothing stops it so."""
 
 
 class Ports:
     """What one running task may touch: its work, the fetcher, and the artifacts that it gives."""
 
-    __slots__ = ("_clock", "_producer", "_written", "fetcher", "pulse")
+    __slots__ = ("_producer", "_written", "fetcher", "now_ms", "pulse")
 
     def __init__(self, pulse: Pulse, fetcher: Fetcher, *, producer: str, clock: Callable[[], int]) -> None:
         self.pulse = pulse
         self.fetcher = fetcher
         self._producer = producer
-        self._clock = clock
+        #: Epoch milliseconds.
+        self.now_ms = clock
         self._written: list[bytes] | None = None
 
     @property
@@ -56,7 +65,7 @@ class Ports:
             self._written = []
         self._written.append(data)
         uri = artifact_uri(content_digest(data))
-        return evidence_ref(data, uri=uri, mime=mime, created_at=self._clock(), producer=self._producer)
+        return evidence_ref(data, uri=uri, mime=mime, created_at=self.now_ms(), producer=self._producer)
 
     def forget(self) -> None:
         """Keep nothing of what was stored so far."""

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Collection
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
+
+from msgspec import structs
 
 from executor_sdk.authoring.annotations import name_of
 from executor_sdk.authoring.handler import Handler
@@ -35,6 +38,8 @@ class HandlerRegistry:
             if not str(value).strip():
                 raise DefinitionError(f"{name} is blank; kernels keep an executor's reputation under it, so name one")
         self._by_name: dict[tuple[str, str], Handler] = {}
+        for handler in self.handlers:
+            self._index(handler)
 
     def add(self, handler: Handler) -> None:
         """Take `handler` in.
@@ -86,6 +91,13 @@ class HandlerRegistry:
             self.add(handler)
         self.verifier = other.verifier or self.verifier
         self.health_check = other.health_check or self.health_check
+
+    def left_to(self, options: Collection[str]) -> HandlerRegistry:
+        """The same, but for limits of its handlers that the `options` of the settings decide."""
+        if not options:
+            return self
+        left = [structs.replace(one, limits=one.limits.left_to(options)) for one in self.handlers]
+        return replace(self, handlers=left)
 
     @property
     def states(self) -> tuple[Any, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import asyncio
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -102,7 +102,7 @@ class Executions:
                 if plan is None:
                     raise _lost(busy.work) from None
                 if patience_s is None:
-                    patience_s = time.monotonic() + plan.linger_s
+                    patience_s = asyncio.get_running_loop().time() + plan.linger_s
                     if busy.work.owner != self._ledger.owner:
                         # A process that has died has no threads, and nobody may have noticed yet.
                         await self._ledger.bury(self._clock())
@@ -185,7 +185,7 @@ class Executions:
         """Whether the ledger takes another record, after forgetting what it may."""
         if self._works.unrecorded:
             return False
-        now_s = time.monotonic()
+        now_s = asyncio.get_running_loop().time()
         if not self._has_room and now_s < self._look_at_s:
             return False
         self._has_room = await self._ledger.make_room(self._keep, self._clock())
@@ -237,7 +237,7 @@ class Executions:
 
     async def _wait_for_rest(self, plan: Plan, until_s: float, presence: Presence[Work]) -> None:
         """Wait for the threads that the step's last work has left behind; no longer than work lingers."""
-        if time.monotonic() >= until_s:
+        if asyncio.get_running_loop().time() >= until_s:
             raise SaturatedError("the last attempt at this step was stopped, but its code still runs; ask again later")
         self._check_waiting()
         if not self._fits(plan):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import math
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from itertools import count
-from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Self, TypeAlias, TypeVar
 
 import httpx2
 from anyio.from_thread import BlockingPortal, start_blocking_portal
@@ -42,11 +43,14 @@ from executor_sdk.protocol.wire import (
     EvidenceRef,
     ExecuteAnswer,
     InlineEvidence,
+    Metric,
     VerificationStatus,
     VerifyAnswer,
     derived_status,
+    metrics_in,
     view,
 )
+from executor_sdk.testing.drawn import drawn
 from executor_sdk.testing.server import running
 from executor_sdk.testing.tasks import Files
 
@@ -54,11 +58,32 @@ if TYPE_CHECKING:
     from typing import Unpack
 
     from executor_sdk.options.written import Options
+    from executor_sdk.testing.fake_time import FakeTime
+    from executor_sdk.transports.asgi.app import Application
 
 T = TypeVar("T")
 
+#: While it is open, a test waits; a fake clock skips that.
+Passing: TypeAlias = Callable[[], AbstractContextManager[None]]
+
 #: The address that the client believes to call.
 BASE_URL: Final = "http://executor.test"
+
+#: Text that `fuzz` puts where a schema leaves it open: what programs tend to stumble over.
+ODD_TEXTS: Final = (
+    "",
+    " ",
+    "0",
+    "-1",
+    "null",
+    "two words",
+    "line\nbreak",
+    "näïve",
+    "漢字 🙂",
+    "'\"\\",
+    "<b>&amp;",
+    "x" * 1000,
+)
 
 #: Seconds that running work gets when the test is over.
 DRAIN_S: Final = 1.0
@@ -75,6 +100,15 @@ class Done:
     #: The body of the answer, and of the request that it answers.
     answer: dict[str, Json] = field(repr=False)
     request: dict[str, Json] = field(repr=False)
+    #: What the handler has reported meanwhile, in its order: how far it was, 0 to 1, with its note; and its partial
+    #: outputs, as plain JSON.
+    progress: Sequence[tuple[float, str]] = field(default=(), repr=False)
+    partials: Sequence[Json] = field(default=(), repr=False)
+
+    @property
+    def metrics(self) -> dict[str, Metric]:
+        """What `task.metric` has added up, by name: `done.metrics["tokens"].value`."""
+        return metrics_in(self.answer)
 
 
 @dataclass(frozen=True)
@@ -98,6 +132,7 @@ def in_process(
     *,
     files: Mapping[str, bytes] | None = None,
     overrides: Mapping[Make, Make] | None = None,
+    time: FakeTime | None = None,
     **options: Unpack[Options],
 ) -> Iterator[InProcess]:
     """Run `executor` in this process for the length of a `with` block; the environment changes no option.
@@ -107,33 +142,52 @@ def in_process(
         files: what `task.fetch` and `candidate.fetch` find, by URI. There is no way to any network.
         overrides: dependencies, lifespans and included classes to put in place of others, by the function or class
             that makes them; a lifespan by another, by a class, or by a function that returns what it would yield.
-        options: settings in place of the executor's own, as `timeout_s=0.1`.
+        time: a clock that skips all waiting, in place of the real one.
+        options: settings in place of the executor's own and of what decorators say, as `timeout_s=0.1`.
+
+    Raises:
+        DefinitionError: an option does not exist or its value does not fit.
     """
+    if time is not None and options.get("ledger"):
+        raise DefinitionError("time=FakeTime() goes with a ledger in memory only; leave ledger=... out")
     kept: dict[str, bytes] = {}
     artifacts = MemoryArtifacts(kept=kept)
-    cancels: dict[str, float] = {}
-
-    def cancel(key: Key, fraction: float, note: str) -> str | None:
-        return "the test cancels here" if fraction >= cancels.get(key[2], 2.0) else None
+    reports = _Reports()
 
     app = executor.application(
         executor.settings.changed(ledger=None, artifacts_dir=None, drain_s=DRAIN_S).changed(**options),
         artifacts=artifacts,
         fetcher=Files(dict(files or {}), artifacts),
         overrides=overrides,
-        observer=cancel,
+        observer=reports.hear,
         ledger=None if options.get("ledger") else MemoryLedger(),
+        over_decorators=options,
+        clock=None if time is None else time.now_ms,
     )
+    passing = nullcontext if time is None else time.passing
     http = pooled_http(httpx2.ASGITransport(app))
     with (
         _Crashes().listening() as crashes,
-        start_blocking_portal() as portal,
-        portal.wrap_async_context_manager(running(app)),
+        start_blocking_portal("asyncio", {"loop_factory": time and time.new_loop}) as portal,
+        portal.wrap_async_context_manager(_living(app, passing)),
     ):
         try:
-            yield InProcess(executor, portal, http, artifacts=kept, cancels=cancels, crashes=crashes)
+            yield InProcess(executor, portal, http, artifacts=kept, reports=reports, crashes=crashes, passing=passing)
         finally:
             portal.call(http.aclose)
+
+
+@asynccontextmanager
+async def _living(app: Application, passing: Passing) -> AsyncIterator[None]:
+    """The time between the start and the stop of `app`, in which its time does not pass by itself."""
+    async with AsyncExitStack() as stack:
+        with passing():
+            await stack.enter_async_context(running(app))
+        try:
+            yield
+        finally:
+            with passing():
+                await stack.aclose()
 
 
 class InProcess:
@@ -146,18 +200,21 @@ class InProcess:
         http: Pool,
         *,
         artifacts: dict[str, bytes],
-        cancels: dict[str, float],
+        reports: _Reports,
         crashes: _Crashes,
+        passing: Passing,
     ) -> None:
         #: Kept artifacts by digest. Put in what you like: it is believed, until somebody checks the digest.
         self.artifacts = artifacts
-        #: The client that speaks to the executor; asynchronous, so use it through `call`.
-        self.client = ExecutorClient(BASE_URL, http=http, resends=0)
+        #: The client that speaks to the executor; asynchronous, so use it through `call`. The deadline of a handler is
+        #: the bound of a call, and may be any.
+        self.client = ExecutorClient(BASE_URL, http=http, resends=0, timeout_s=math.inf)
         self._executor = executor
         self._portal = portal
-        self._cancels = cancels
+        self._reports = reports
         self._crashes = crashes
         self._created_ms = count(now_ms())
+        self._passing = passing
 
     def execute(
         self,
@@ -193,7 +250,7 @@ class InProcess:
         task_type, profile = self._which(task_type, profile)
         request = execute_body(inputs, task_type=task_type, profile=profile, contract=contract)
         if cancel_at is not None:
-            self._cancels[request["execution_id"]] = cancel_at
+            self._reports.cancels[request["execution_id"]] = cancel_at
         return self._done(self.send("/execute", request), request, cancel_at is not None)
 
     def verify(self, done: Done, *, policy: Mapping[str, Json] | None = None, output: Json = None) -> Judged:
@@ -218,6 +275,30 @@ class InProcess:
         verdict = view(answered, VerifyAnswer)
         return Judged(derived_status(verdict), verdict.score, verdict.reason_codes, answered)
 
+    def fuzz(
+        self, count: int = 100, *, seed: int = 0, task_type: str | None = None, profile: str | None = None
+    ) -> None:
+        """Have `count` tasks done with inputs that are drawn from the published schema, the same for the same seed.
+
+        A handler may refuse inputs, say TryLater, or find that there is nothing to fetch; it may not fail.
+
+        Raises:
+            AssertionError: it crashed, overran its time or gave an output that no kernel takes; with the inputs, and
+                the error as its cause.
+            UndrawableError: the schema has a pattern, or the like, that chance does not meet.
+        """
+        task_type, profile = self._which(task_type, profile)
+        schema = self._executor.registry.find(task_type, profile).input_schema
+        for number in range(count):
+            inputs = drawn(schema, f"{seed}/{number}", ODD_TEXTS)
+            try:
+                self.execute(inputs, task_type=task_type, profile=profile)
+            except (RequestError, TryLater, FetchError):
+                continue
+            except ExecutorError as error:
+                given = declared_bytes(inputs).decode()
+                raise AssertionError(f"{task_type} fails on {given:.2000}: {error.message}") from error
+
     def capabilities(self) -> dict[str, Json]:
         """The document of `/capabilities`."""
         return self.call(self.client.describe)
@@ -228,7 +309,11 @@ class InProcess:
 
     def call(self, ask: Callable[[], Awaitable[T]]) -> T:
         """Await something in the executor's event loop, as `rt.call(rt.client.capabilities)`."""
-        return self._portal.call(ask)
+        return self._portal.call(self._awaited, ask)
+
+    async def _awaited(self, ask: Callable[[], Awaitable[T]]) -> T:
+        with self._passing():
+            return await ask()
 
     def _which(self, task_type: str | None, profile: str | None) -> tuple[str, str]:
         registry = self._executor.registry
@@ -249,7 +334,8 @@ class InProcess:
         answered = view(body, ExecuteAnswer)
         handler = self._executor.registry.find(request["task_type"], request["profile"])
         output = handler.output_shape.read(declared_bytes(answered.candidate_output))
-        return Done(output, answered.evidence_inline, answered.evidence_refs, body, request)
+        progress, partials = self._reports.of(request["execution_id"])
+        return Done(output, answered.evidence_inline, answered.evidence_refs, body, request, progress, partials)
 
     def _accepted(self, answer: Answer) -> dict[str, Json]:
         if not answer.is_success:
@@ -257,6 +343,27 @@ class InProcess:
             raise error from self._crashes.cause_of(error)
         body: dict[str, Json] = parse(answer.body)
         return body
+
+
+class _Reports:
+    """What handlers have reported, by execution id; and at which progress a test cancels."""
+
+    def __init__(self) -> None:
+        self.cancels: dict[str, float] = {}
+        self._heard: dict[str, tuple[list[tuple[float, str]], list[Json]]] = {}
+
+    def hear(self, key: Key, fraction: float, note: str, partial: bytes | None) -> str | None:
+        """Keep one report; the reason to cancel, if the test does."""
+        progress, partials = self._heard.setdefault(key[2], ([], []))
+        if partial is None:
+            progress.append((fraction, note))
+        else:
+            partials.append(parse(partial))
+        return "the test cancels here" if fraction >= self.cancels.get(key[2], 2.0) else None
+
+    def of(self, execution_id: str) -> tuple[list[tuple[float, str]], list[Json]]:
+        """What was heard of one call; it is not kept any longer."""
+        return self._heard.pop(execution_id, ([], []))
 
 
 class _Crashes(logging.Handler):

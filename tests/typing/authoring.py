@@ -8,7 +8,19 @@ from typing import Annotated, assert_type
 
 from pydantic import BaseModel
 
-from executor_sdk import Candidate, Depends, Executor, Progress, Settings, Task, Verdict, execute, in_process, verify
+from executor_sdk import (
+    Candidate,
+    Depends,
+    Executor,
+    Partial,
+    Progress,
+    Settings,
+    Task,
+    Verdict,
+    execute,
+    in_process,
+    verify,
+)
 from executor_sdk.testing import a_task
 
 
@@ -44,9 +56,10 @@ def counted(ask: Ask, sales: Annotated[Sales, Depends(open_sales)]) -> Finding:
 
 
 @executor.execute("streamed", profiles=("fast",), timeout_s=1.5)
-async def streamed(ask: Ask, task: Task) -> AsyncIterator[Progress | Finding]:
+async def streamed(ask: Ask, task: Task) -> AsyncIterator[Progress | Partial | Finding]:
     """A generator that tells its progress, and its result last."""
     yield Progress(0.5, "half")
+    yield Partial({"answer": ask.url[:3]})
     yield Finding(answer=ask.url)
 
 
@@ -108,7 +121,7 @@ execute("late", timeout_s="soon")  # type: ignore[call-overload]
 
 ask = Ask(url="u")
 assert_type(counted(ask, Sales()), Finding)
-assert_type(streamed(ask, a_task()), AsyncIterator[Progress | Finding])
+assert_type(streamed(ask, a_task()), AsyncIterator[Progress | Partial | Finding])
 assert_type(walked(ask), Iterator[Progress | Finding])
 assert_type(Settings(timeout_s=1).changed(drain_s=2), Settings)
 assert_type(executor.settings, Settings)

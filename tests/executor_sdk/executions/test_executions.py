@@ -426,7 +426,7 @@ async def test_a_handler_that_finishes_in_spite_of_a_cancel_is_believed() -> Non
 async def test_progress_stops_plain_code_once_cancelled() -> None:
     """An observer may cancel by progress: the very call that reports it raises."""
     reached = list[float]()
-    executions = make_executions(observer=lambda key, fraction, note: "enough" if fraction >= 0.5 else None)
+    executions = make_executions(observer=lambda key, fraction, note, partial: "enough" if fraction >= 0.5 else None)
 
     async def plain(live: LiveWork) -> Outcome:
         def steps() -> None:
@@ -466,7 +466,7 @@ class SlowLedger(MemoryLedger):
 async def test_work_that_cancels_itself_while_it_runs_is_still_written_down() -> None:
     """The cancellation that it never waited for must not hit the writing of its end."""
     ledger = SlowLedger()
-    executions = make_executions(ledger=ledger, observer=lambda key, fraction, note: "enough")
+    executions = make_executions(ledger=ledger, observer=lambda key, fraction, note, partial: "enough")
 
     async def halfway(live: LiveWork) -> Outcome:
         live.progress(0.5, "half")
