@@ -17,12 +17,13 @@ from executor_sdk.protocol.requests import NEW_WORK_HEADER
 from executor_sdk.settings import Settings
 from executor_sdk.transports.asgi.limits import BodyReader
 from executor_sdk.transports.asgi.routes import Call, Headers, Report, not_found
+from executor_sdk.transports.asgi.stalls import stalls_told
 
 _NEW_WORK: Final = (NEW_WORK_HEADER.encode(), b"true")
 
 
 class Application:
-    """The four endpoints, and a lifespan that opens and drains."""
+    """The four endpoints, a fifth where agent events are handled, and a lifespan that opens and drains."""
 
     def __init__(self, dispatcher: Dispatcher, settings: Settings, *, state: AbstractAsyncContextManager[None]) -> None:
         """`state` is opened before anything else, and closed after the last work has ended."""
@@ -36,6 +37,7 @@ class Application:
         self._calls = (
             Call(self._execute, reader, dispatcher.answered),
             Call(self._verify, reader, dispatcher.answered),
+            Call(self._agent_event, reader, dispatcher.answered),
         )
         self._endpoints: dict[str, ASGIApp] = {
             "/execute": self._calls[0],
@@ -43,6 +45,8 @@ class Application:
             "/health": Report(dispatcher.health),
             "/capabilities": Report(dispatcher.capabilities),
         }
+        if dispatcher.hears_events:
+            self._endpoints["/agent-events"] = self._calls[2]
         self._router = Router(
             routes=[Route(path, endpoint) for path, endpoint in self._endpoints.items()],
             redirect_slashes=False,
@@ -52,7 +56,7 @@ class Application:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer as an ASGI application."""
-        # Four fixed paths need no search; what is mounted or unusual goes the long way.
+        # Fixed paths need no search; what is mounted or unusual goes the long way.
         is_plain = scope["type"] == "http" and not scope.get("root_path")
         straight = self._endpoints.get(scope["path"]) if is_plain else None
         await (straight or self._router)(scope, receive, send)
@@ -67,7 +71,8 @@ class Application:
         async with self._state:
             try:
                 await self._dispatcher.start()
-                yield
+                with stalls_told():
+                    yield
             finally:
                 for call in self._calls:
                     await call.flush()
@@ -79,3 +84,8 @@ class Application:
 
     def _verify(self, body: bytes, caller: str, presence: Presence[Work], headers: Headers) -> Awaitable[Reply | None]:
         return self._dispatcher.verify(body, caller, presence)
+
+    def _agent_event(
+        self, body: bytes, caller: str, presence: Presence[Work], headers: Headers
+    ) -> Awaitable[Reply | None]:
+        return self._dispatcher.agent_event(body, caller, presence)
