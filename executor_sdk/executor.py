@@ -15,6 +15,7 @@ from executor_sdk.artifacts.memory import MemoryArtifacts
 from executor_sdk.artifacts.store import ArtifactStore, digest_in
 from executor_sdk.authoring import classes
 from executor_sdk.authoring import lifespan as lifespans
+from executor_sdk.authoring.agent_event import AgentEvent
 from executor_sdk.authoring.annotations import callers_locals, name_of
 from executor_sdk.authoring.calling import Surroundings
 from executor_sdk.authoring.decorators import Decorators
@@ -53,12 +54,14 @@ logger = logging.getLogger(__name__)
 
 
 class Executor(Decorators):
-    """An executor of decorated functions, and an ASGI application: `uvicorn app:executor` serves it.
+    """An executor of decorated functions, and an ASGI application.
 
-    executor = Executor(provider_family="acme", model_id="drivers-1")
+        executor = Executor(provider_family="acme", model_id="drivers-1")
 
-    @executor.execute("swarm", timeout_s=100)
-    async def drivers(ask: Ask, task: Task) -> Finding: ...
+        @executor.execute("swarm", timeout_s=100)
+        async def drivers(ask: Ask, task: Task) -> Finding: ...
+
+    `uvicorn app:executor` serves it.
     """
 
     def __init__(
@@ -107,8 +110,8 @@ class Executor(Decorators):
 
         A class is one part of the state of the process: an instance is made when an application starts, its `setup`
         opens it, its `close` ends it after the last work, its `health` is the health check, and its methods do what
-        `executor_sdk.execute` and `executor_sdk.verify` say above them. `close` is called where `setup` has succeeded.
-        Names and settings stay those of this executor.
+        `execute`, `verify` and `agent_event` of `executor_sdk` say above them. `close` is called where `setup` has
+        succeeded. Names and settings stay those of this executor.
 
             @executor.include
             class Analyst:
@@ -212,7 +215,7 @@ class Executor(Decorators):
         return Application(dispatcher, settings, state=self._opened(around, overrides or {}, settings, egress))
 
     def _surroundings(self, settings: Settings, overrides: Mapping[Make, Make]) -> Surroundings:
-        reader = Reader((Task, Candidate), {}, self.registry.states)
+        reader = Reader((Task, Candidate, AgentEvent), {}, self.registry.states)
         parts = {part.source for part in self.registry.lifespans}
         replaced = {make: reader.dependency(other) for make, other in overrides.items() if make not in parts}
         return Surroundings(Threads(settings.threads), replaced, {Settings: settings})

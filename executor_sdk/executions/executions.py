@@ -37,10 +37,12 @@ class Executions:
     ) -> None:
         self._ledger = ledger
         self._bounds = bounds
-        #: Verifying is short and must not wait behind executing, so each kind has slots of its own.
+        #: Verifying is short and must not wait behind executing, and an event is given up after three calls: each kind
+        #: has slots of its own.
         self._admissions = {
             "execute": Admission(slots=bounds.slots, queue=bounds.queue),
             "verify": Admission(slots=bounds.slots, queue=bounds.queue),
+            "event": Admission(slots=bounds.slots, queue=bounds.queue),
         }
         self._keep = keep
         self._drain_s = drain_s
@@ -130,6 +132,10 @@ class Executions:
     async def answered(self, keys: Sequence[Key]) -> None:
         """Whole answers to these asks went out, each to a caller who was there."""
         await self._ledger.answered(keys)
+
+    async def find(self, key: Key) -> Work | None:
+        """What is on record of the work of an ask; None if the ask is unknown, or forgotten."""
+        return await self._ledger.find(key)
 
     async def turn_down(self, key: Key) -> None:
         """A candidate of this ask was judged and not passed: a later attempt is new work."""

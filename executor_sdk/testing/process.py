@@ -36,6 +36,7 @@ from executor_sdk.errors import (
 from executor_sdk.executions.memory import MemoryLedger
 from executor_sdk.executions.record import Key
 from executor_sdk.executor import Executor
+from executor_sdk.protocol.agent_events import agent_event_body
 from executor_sdk.protocol.canonical import declared_bytes
 from executor_sdk.protocol.plain import Json, NotJsonError, parse
 from executor_sdk.protocol.reason_codes import ReasonCode
@@ -124,6 +125,37 @@ class Judged:
     def message(self) -> str:
         """What the author's verifier said about it."""
         return str(self.answer.get("message", ""))
+
+
+@dataclass(frozen=True)
+class Reacted:
+    """An answered `/agent-events`."""
+
+    #: Whether the event was dealt with.
+    ok: bool
+    #: What was decided, as it goes out; None where nothing was.
+    decision: dict[str, Json] | None
+    answer: dict[str, Json] = field(repr=False)
+
+    @property
+    def action(self) -> str | None:
+        """What is to be done."""
+        return None if self.decision is None else self.decision["action"]
+
+    @property
+    def route(self) -> str | None:
+        """Who is to do it."""
+        return None if self.decision is None else self.decision["route"]
+
+    @property
+    def payload(self) -> Json:
+        """What the action needs."""
+        return None if self.decision is None else self.decision.get("payload")
+
+    @property
+    def message(self) -> str:
+        """Why it was not dealt with, or why this was decided."""
+        return str(self.answer.get("detail", "") if self.decision is None else self.decision.get("reason", ""))
 
 
 @contextmanager
@@ -298,6 +330,21 @@ class InProcess:
             except ExecutorError as error:
                 given = declared_bytes(inputs).decode()
                 raise AssertionError(f"{task_type} fails on {given:.2000}: {error.message}") from error
+
+    def agent_event(self, event_type: str, payload: Json = None, **fields: Json) -> Reacted:
+        """Tell of an event as a kernel would.
+
+        Args:
+            event_type: what happened, as "dm_received".
+            payload: what the function finds in `event.payload`.
+            fields: further fields of the event, as `allowed_actions=["reply"]`; one `dedupe_key` is one event.
+
+        Raises:
+            ExecutorError: the refusal or failure as its author knows it.
+        """
+        body = agent_event_body(event_type, payload, **{"created_at": now_ms(), **fields})
+        answered = self._accepted(self.send("/agent-events", body))
+        return Reacted(answered["ok"], answered.get("decision"), answered)
 
     def capabilities(self) -> dict[str, Json]:
         """The document of `/capabilities`."""

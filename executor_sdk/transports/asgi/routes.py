@@ -46,7 +46,7 @@ class Dispatch(Protocol):
 
 
 class Call:
-    """An endpoint that takes a body: `POST /execute` and `POST /verify`."""
+    """An endpoint that takes a body: `POST /execute`, `POST /verify` and `POST /agent-events`."""
 
     def __init__(self, dispatch: Dispatch, reader: BodyReader, heard: Heard) -> None:
         """`dispatch` answers bodies, `reader` brings them whole, `heard` is told whose replies were heard."""
