@@ -6,7 +6,7 @@ Run `CHECKPOINTS=checkpoints.sqlite executor serve examples.langgraph_agent.app:
 import os
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Literal, TypedDict
+from typing import Literal, NotRequired, TypedDict
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
@@ -18,11 +18,11 @@ from pydantic import BaseModel
 from executor_sdk import Executor, Refuse, Task
 
 
-class Sales(TypedDict, total=False):
+class Sales(TypedDict):
     last_year_url: str
     this_year_url: str
-    last_year: float
-    this_year: float
+    last_year: NotRequired[float]
+    this_year: NotRequired[float]
 
 
 @dataclass(frozen=True)
@@ -31,11 +31,11 @@ class Asked:
 
 
 # A node of yours may ask a model; nothing around it changes.
-async def read_last_year(state: Sales, *, runtime: Runtime[Asked]) -> Sales:
+async def read_last_year(state: Sales, *, runtime: Runtime[Asked]) -> dict[str, float]:
     return {"last_year": total_of(await runtime.context.by.fetch(state["last_year_url"]))}
 
 
-async def read_this_year(state: Sales, *, runtime: Runtime[Asked]) -> Sales:
+async def read_this_year(state: Sales, *, runtime: Runtime[Asked]) -> dict[str, float]:
     return {"this_year": total_of(await runtime.context.by.fetch(state["this_year_url"]))}
 
 
