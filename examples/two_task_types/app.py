@@ -35,7 +35,7 @@ class Reminder(BaseModel):
 
 
 class Why(IntEnum):
-    NOT_REPRODUCED = 1001
+    DIFFERS = 1001
 
 
 @executor.execute("audit")
@@ -53,11 +53,9 @@ def remind(debt: Debt) -> Reminder:
 
 @executor.verify("audit")
 def audits_alike(candidate: Candidate[Audit]) -> Verdict:
-    return (
-        Verdict.passed() if candidate.output == audit(candidate.output.invoice) else Verdict.failed(Why.NOT_REPRODUCED)
-    )
+    return Verdict.passed() if candidate.output == audit(candidate.output.invoice) else Verdict.failed(Why.DIFFERS)
 
 
 @executor.verify("remind")
 def reminds_alike(candidate: Candidate[Reminder]) -> Verdict:
-    return Verdict.passed() if candidate.output == remind(candidate.output.debt) else Verdict.failed(Why.NOT_REPRODUCED)
+    return Verdict.passed() if candidate.output == remind(candidate.output.debt) else Verdict.failed(Why.DIFFERS)
