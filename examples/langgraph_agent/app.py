@@ -87,6 +87,6 @@ async def compare(ask: Ask, task: Task, analyst: Analyst) -> Finding:
         for node in update:
             task.progress(PROGRESS[node], node)
     sales = (await analyst.graph.aget_state(thread)).values
-    await analyst.checkpoints.adelete_thread(task.step_key)  # if the answer is turned down, all is to be done again
+    await analyst.checkpoints.adelete_thread(task.step_key)  # or the file would only grow
     growth = sales["this_year"] - sales["last_year"]
     return Finding(decision="GROWTH" if growth > 0 else "DECLINE", answer=f"{growth:+.2f}")

@@ -41,9 +41,7 @@ class Why(IntEnum):
 @executor.execute("audit")
 def audit(invoice: Invoice) -> Audit:
     total = sum(invoice.line_cents)
-    return Audit(
-        decision="PAY" if total == invoice.stated_cents else "ASK_BACK", answer=f"{total} cents", invoice=invoice
-    )
+    return Audit(decision="PAY" if total == invoice.stated_cents else "ASK_BACK", answer=f"{total}", invoice=invoice)
 
 
 @executor.execute("remind")

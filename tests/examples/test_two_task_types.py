@@ -18,8 +18,8 @@ DEBT = {"days": 31}
 @pytest.mark.parametrize(
     ("task_type", "inputs", "expected"),
     [
-        ("audit", INVOICE, ("PAY", "300 cents")),
-        ("audit", {**INVOICE, "stated_cents": 301}, ("ASK_BACK", "300 cents")),
+        ("audit", INVOICE, ("PAY", "300")),
+        ("audit", {**INVOICE, "stated_cents": 301}, ("ASK_BACK", "300")),
         ("remind", DEBT, ("REMIND", "31 days")),
         ("remind", {"days": 30}, ("WAIT", "30 days")),
     ],
