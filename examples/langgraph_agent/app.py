@@ -6,7 +6,7 @@ Run `CHECKPOINTS=checkpoints.sqlite executor serve examples.langgraph_agent.app:
 import os
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Literal, TypedDict
+from typing import Literal, NotRequired, TypedDict
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
@@ -18,11 +18,11 @@ from pydantic import BaseModel
 from executor_sdk import Executor, Refuse, Task
 
 
-class Sales(TypedDict, total=False):
+class Sales(TypedDict):
     last_year_url: str
     this_year_url: str
-    last_year: float
-    this_year: float
+    last_year: NotRequired[float]
+    this_year: NotRequired[float]
 
 
 @dataclass(frozen=True)
@@ -31,11 +31,11 @@ class Asked:
 
 
 # A node of yours may ask a model; nothing around it changes.
-async def read_last_year(state: Sales, *, runtime: Runtime[Asked]) -> Sales:
+async def read_last_year(state: Sales, *, runtime: Runtime[Asked]) -> dict[str, float]:
     return {"last_year": total_of(await runtime.context.by.fetch(state["last_year_url"]))}
 
 
-async def read_this_year(state: Sales, *, runtime: Runtime[Asked]) -> Sales:
+async def read_this_year(state: Sales, *, runtime: Runtime[Asked]) -> dict[str, float]:
     return {"this_year": total_of(await runtime.context.by.fetch(state["this_year_url"]))}
 
 
@@ -87,6 +87,6 @@ async def compare(ask: Ask, task: Task, analyst: Analyst) -> Finding:
         for node in update:
             task.progress(PROGRESS[node], node)
     sales = (await analyst.graph.aget_state(thread)).values
-    await analyst.checkpoints.adelete_thread(task.step_key)  # if the answer is turned down, all is to be done again
+    await analyst.checkpoints.adelete_thread(task.step_key)  # or the file would only grow
     growth = sales["this_year"] - sales["last_year"]
     return Finding(decision="GROWTH" if growth > 0 else "DECLINE", answer=f"{growth:+.2f}")

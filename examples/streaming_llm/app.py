@@ -1,4 +1,4 @@
-"""Streams from an OpenAI-compatible model: one client for the process, progress while it writes, and its limits obeyed.
+"""Streams from an OpenAI-compatible model: one client for the process, its text told as it grows, its limits obeyed.
 
 Run `OPENAI_API_KEY=... executor serve examples.streaming_llm.app:executor`; `OPENAI_BASE_URL` names another endpoint.
 """
@@ -10,10 +10,9 @@ from typing import Literal
 from openai import AsyncOpenAI, BadRequestError, ContentFilterFinishReasonError, LengthFinishReasonError, RateLimitError
 from pydantic import BaseModel, Field, ValidationError
 
-from executor_sdk import Executor, Progress, Refuse, TryLater
+from executor_sdk import Executor, Partial, Progress, Refuse, TryLater
 
 MODEL = os.environ.get("OPENAI_MODEL", "gpt-4.1-mini")
-USUAL_LENGTH = 200  # characters of an answer
 
 
 async def language_model() -> AsyncIterator[AsyncOpenAI]:
@@ -35,7 +34,7 @@ class Triage(BaseModel):
 
 
 @executor.execute("swarm", timeout_s=120, retries=2)
-async def triage(ticket: Ticket, model: AsyncOpenAI) -> AsyncIterator[Progress | Triage]:
+async def triage(ticket: Ticket, model: AsyncOpenAI) -> AsyncIterator[Partial | Progress | Triage]:
     try:
         async with model.chat.completions.stream(  # closed where nobody wants the work any more
             model=MODEL,
@@ -45,7 +44,8 @@ async def triage(ticket: Ticket, model: AsyncOpenAI) -> AsyncIterator[Progress |
         ) as stream:
             async for event in stream:
                 if event.type == "content.delta":
-                    yield Progress(min(len(event.snapshot) / USUAL_LENGTH, 0.99), "the model writes")
+                    yield Partial(event.snapshot)
+                    yield Progress(min(len(event.snapshot) / 200, 0.99))
             found = (await stream.get_final_completion()).choices[0].message.parsed
     except RateLimitError as error:
         wait = error.response.headers.get("retry-after", "")

@@ -1,4 +1,4 @@
-"""Does two task types, each with its own input and output, and judges both by working them out again.
+"""Does two task types, each with its own input and output, and judges each by a verifier that works it out again.
 
 Run `executor serve examples.two_task_types.app:executor`.
 """
@@ -35,15 +35,13 @@ class Reminder(BaseModel):
 
 
 class Why(IntEnum):
-    NOT_REPRODUCED = 1001
+    DIFFERS = 1001
 
 
 @executor.execute("audit")
 def audit(invoice: Invoice) -> Audit:
     total = sum(invoice.line_cents)
-    return Audit(
-        decision="PAY" if total == invoice.stated_cents else "ASK_BACK", answer=f"{total} cents", invoice=invoice
-    )
+    return Audit(decision="PAY" if total == invoice.stated_cents else "ASK_BACK", answer=f"{total}", invoice=invoice)
 
 
 @executor.execute("remind")
@@ -51,8 +49,11 @@ def remind(debt: Debt) -> Reminder:
     return Reminder(decision="REMIND" if debt.days > 30 else "WAIT", answer=f"{debt.days} days", debt=debt)
 
 
-@executor.verify
-def agrees(candidate: Candidate[Audit | Reminder]) -> Verdict:
-    output = candidate.output
-    again = audit(output.invoice) if isinstance(output, Audit) else remind(output.debt)
-    return Verdict.passed() if output == again else Verdict.failed(Why.NOT_REPRODUCED)
+@executor.verify("audit")
+def audits_alike(candidate: Candidate[Audit]) -> Verdict:
+    return Verdict.passed() if candidate.output == audit(candidate.output.invoice) else Verdict.failed(Why.DIFFERS)
+
+
+@executor.verify("remind")
+def reminds_alike(candidate: Candidate[Reminder]) -> Verdict:
+    return Verdict.passed() if candidate.output == remind(candidate.output.debt) else Verdict.failed(Why.DIFFERS)

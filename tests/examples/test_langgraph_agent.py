@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import orjson
@@ -26,9 +28,10 @@ def attempt(number: int) -> dict[str, Json]:
 
 
 @pytest.fixture(autouse=True)
-def checkpoints(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def checkpoints(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A file that outlives an executor."""
     monkeypatch.setenv("CHECKPOINTS", str(tmp_path / "checkpoints.sqlite"))
+    return tmp_path / "checkpoints.sqlite"
 
 
 @pytest.mark.parametrize(
@@ -67,10 +70,12 @@ def test_a_later_attempt_goes_on_where_the_first_was_cut() -> None:
     assert orjson.loads(answer.body)["candidate_output"] == {"decision": "GROWTH", "answer": "+1.50"}
 
 
-def test_after_a_success_an_attempt_begins_at_the_first_node() -> None:
-    """Nobody asks again for what counted, so it was turned down; and no checkpoint is kept for ever."""
+def test_after_a_success_no_checkpoint_is_left(checkpoints: Path) -> None:
+    """And an attempt that follows, because the answer was turned down, begins at the first node."""
     with in_process(executor, files=FILES) as rt:
         assert rt.send("/execute", attempt(1)).status == 200
+    with closing(sqlite3.connect(checkpoints)) as file:
+        assert file.execute("SELECT count(*) FROM checkpoints").fetchone() == (0,)
     with in_process(executor, files={THIS: FILES[THIS]}) as rt:
         assert rt.send("/execute", attempt(2)).status == 502
 

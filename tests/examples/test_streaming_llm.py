@@ -23,6 +23,7 @@ def test_the_model_decides(monkeypatch: pytest.MonkeyPatch) -> None:
         done = rt.execute(TICKET)
 
     assert (done.output.decision, done.output.answer) == ("URGENT", "Nobody can work.")
+    assert (done.partials[0], done.partials[-1]) == (WRITTEN[:10], WRITTEN)
     (request,) = endpoint.requests
     assert request["messages"][1] == {"role": "user", "content": "Nobody can log in."}
     assert request["response_format"]["json_schema"]["name"] == "Triage"

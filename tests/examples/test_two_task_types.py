@@ -18,8 +18,8 @@ DEBT = {"days": 31}
 @pytest.mark.parametrize(
     ("task_type", "inputs", "expected"),
     [
-        ("audit", INVOICE, ("PAY", "300 cents")),
-        ("audit", {**INVOICE, "stated_cents": 301}, ("ASK_BACK", "300 cents")),
+        ("audit", INVOICE, ("PAY", "300")),
+        ("audit", {**INVOICE, "stated_cents": 301}, ("ASK_BACK", "300")),
         ("remind", DEBT, ("REMIND", "31 days")),
         ("remind", {"days": 30}, ("WAIT", "30 days")),
     ],
@@ -41,7 +41,7 @@ def test_what_cannot_be_worked_out_again_fails(task_type: str, inputs: dict[str,
         judged = rt.verify(done, output={**done.answer["candidate_output"], "answer": "made up"})
 
         assert (judged.status, judged.reason_codes) == ("failed", [1001])
-        assert rt.capabilities()["reason_codes"] == {"1001": "NOT_REPRODUCED"}
+        assert rt.capabilities()["reason_codes"] == {"1001": "DIFFERS"}
 
 
 def test_the_inputs_of_one_are_not_those_of_the_other() -> None:
