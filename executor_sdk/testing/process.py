@@ -50,7 +50,7 @@ from executor_sdk.protocol.wire import (
     view,
 )
 from executor_sdk.testing.server import running
-from executor_sdk.testing.tasks import Files
+from executor_sdk.testing.tasks import AnswersHttp, Files
 
 if TYPE_CHECKING:
     from typing import Unpack
@@ -108,6 +108,7 @@ def in_process(
     executor: Executor,
     *,
     files: Mapping[str, bytes] | None = None,
+    http: AnswersHttp | None = None,
     overrides: Mapping[Make, Make] | None = None,
     **options: Unpack[Options],
 ) -> Iterator[InProcess]:
@@ -116,6 +117,8 @@ def in_process(
     Args:
         executor: the executor under test; it is not changed.
         files: what `task.fetch` and `candidate.fetch` find, by URI. There is no way to any network.
+        http: answers the requests of `task.http`: a function, plain or asynchronous, that takes the `httpx2.Request`
+            and returns an `httpx2.Response`. In the place of a secret it finds the reference, as `<env:CRM_TOKEN>`.
         overrides: dependencies, lifespans and included classes to put in place of others, by the function or class
             that makes them; a lifespan by another, by a class, or by a function that returns what it would yield.
         options: settings in place of the executor's own, as `timeout_s=0.1`.
@@ -127,21 +130,21 @@ def in_process(
     app = executor.application(
         executor.settings.changed(ledger=None, artifacts_dir=None, drain_s=DRAIN_S).changed(**options),
         artifacts=artifacts,
-        fetcher=Files(dict(files or {}), artifacts),
+        fetcher=Files(dict(files or {}), artifacts, http),
         overrides=overrides,
         observer=reports.hear,
         ledger=None if options.get("ledger") else MemoryLedger(),
     )
-    http = pooled_http(httpx2.ASGITransport(app))
+    pool = pooled_http(httpx2.ASGITransport(app))
     with (
         _Crashes().listening() as crashes,
         start_blocking_portal() as portal,
         portal.wrap_async_context_manager(running(app)),
     ):
         try:
-            yield InProcess(executor, portal, http, artifacts=kept, reports=reports, crashes=crashes)
+            yield InProcess(executor, portal, pool, artifacts=kept, reports=reports, crashes=crashes)
         finally:
-            portal.call(http.aclose)
+            portal.call(pool.aclose)
 
 
 class InProcess:

@@ -2,27 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, TypeAlias
 
 from executor_sdk.artifacts.memory import MemoryArtifacts
 from executor_sdk.artifacts.store import digest_in
 from executor_sdk.authoring.ports import Ports
 from executor_sdk.authoring.task import Task
 from executor_sdk.client.asks import execute_body, now_ms
+from executor_sdk.client.web import WebRequest, check_status, shown, too_large, web_response
 from executor_sdk.errors import FetchError, TaskCancelled
+from executor_sdk.misuse import MisuseError
 from executor_sdk.protocol.digests import content_digest
 from executor_sdk.protocol.incoming import ExecuteRequest
 from executor_sdk.protocol.plain import Json
 from executor_sdk.protocol.reason_codes import ReasonCode
 from executor_sdk.protocol.wire import EvidenceRef
 
+if TYPE_CHECKING:
+    import httpx2
+
+#: Stands in a test where the web stands in production: given each request of `task.http`, answers it.
+AnswersHttp: TypeAlias = "Callable[[httpx2.Request], httpx2.Response | Awaitable[httpx2.Response]]"
+
 
 class Files:
     """Stands where the guarded egress stands in production."""
 
-    def __init__(self, files: Mapping[str, bytes], artifacts: MemoryArtifacts) -> None:
+    def __init__(self, files: Mapping[str, bytes], artifacts: MemoryArtifacts, http: AnswersHttp | None = None) -> None:
         self._files = files
         self._artifacts = artifacts
+        self._http = http
 
     async def fetch(self, uri: str, *, max_bytes: int | None = None) -> bytes:
         """The bytes that the test gave for `uri`.
@@ -40,6 +50,30 @@ class Files:
         if max_bytes is not None and len(data) > max_bytes:
             raise FetchError(ReasonCode.EVIDENCE_UNREACHABLE, f"{uri} has more than {max_bytes} bytes")
         return data
+
+    async def exchange(self, request: WebRequest) -> httpx2.Response:
+        """What the test's function answers, under the checks of the real way; secrets are stood in for, not read.
+
+        Raises:
+            FetchError: it answers another status than 2xx.
+            MisuseError: the test gave no function.
+        """
+        import httpx2
+
+        if self._http is None:
+            raise MisuseError(
+                f"the test answers no request, as {request.method} {shown(request.url)}; write in_process(..., "
+                "http=answer), where answer takes the httpx2.Request and returns an httpx2.Response"
+            )
+        headers = request.sent_headers(lambda secret: secret.stand_in)
+        sent = httpx2.Request(request.method, request.url, headers=headers, content=request.content)
+        given = self._http(sent)
+        answer = await given if isinstance(given, Awaitable) else given
+        check_status(answer.status_code, request.url, request.allow_statuses)
+        body = await answer.aread()
+        if request.max_bytes is not None and len(body) > request.max_bytes:
+            raise too_large(request.url, request.max_bytes)
+        return web_response(request, request.url, answer.status_code, answer.headers.raw, body)
 
     async def fetch_ref(self, ref: EvidenceRef) -> bytes:
         """The bytes that `ref` names. Raises FetchError, with 203 for bytes of another digest."""
@@ -88,6 +122,7 @@ def a_task(
     *,
     task_type: str = "swarm",
     files: Mapping[str, bytes] | None = None,
+    http: AnswersHttp | None = None,
     cancel_at: float | None = None,
     timeout_s: float = 30.0,
     **request: Json,
@@ -95,7 +130,7 @@ def a_task(
     """A task that no kernel asked for; `request` changes fields of the request, as `profile="fast"`."""
     given = {} if inputs is ... else inputs
     body = execute_body(given, task_type=task_type, run_id="test", execution_id="exec-p-test") | request
-    files_of_test = Files(dict(files or {}), MemoryArtifacts())
+    files_of_test = Files(dict(files or {}), MemoryArtifacts(), http)
     ports = Ports(RecordingPulse(cancel_at), files_of_test, producer="test", clock=now_ms)
     deadline_ms = now_ms() + int(timeout_s * 1000)
     return Task(ExecuteRequest.of(body), ports, step_digest=b"step-test", deadline_ms=deadline_ms)
