@@ -6,7 +6,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from executor_sdk.authoring.classes import execute, verify
+    from executor_sdk.authoring.agent_event import AgentEvent, Decision
+    from executor_sdk.authoring.classes import agent_event, execute, verify
     from executor_sdk.authoring.depends import Depends
     from executor_sdk.authoring.streams import Partial, Progress
     from executor_sdk.authoring.task import Task
@@ -35,7 +36,9 @@ if TYPE_CHECKING:
     from executor_sdk.testing.process import in_process
 
 __all__ = [
+    "AgentEvent",
     "Candidate",
+    "Decision",
     "DefinitionError",
     "Depends",
     "EvidenceRef",
@@ -61,6 +64,7 @@ __all__ = [
     "TaskTimeoutError",
     "TryLater",
     "Verdict",
+    "agent_event",
     "execute",
     "in_process",
     "verify",
@@ -68,7 +72,9 @@ __all__ = [
 
 #: Where the names live that are not in `errors`.
 _HOMES = {
+    "AgentEvent": "authoring.agent_event",
     "Candidate": "authoring.verdict",
+    "Decision": "authoring.agent_event",
     "Depends": "authoring.depends",
     "EvidenceRef": "protocol.wire",
     "Executor": "executor",
@@ -81,6 +87,7 @@ _HOMES = {
     "Settings": "settings",
     "Task": "authoring.task",
     "Verdict": "authoring.verdict",
+    "agent_event": "authoring.classes",
     "execute": "authoring.classes",
     "in_process": "testing.process",
     "verify": "authoring.classes",

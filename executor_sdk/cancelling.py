@@ -54,15 +54,24 @@ class Hold:
     an event loop that ends or a task group that fails, interrupts the blocks too.
     """
 
-    __slots__ = ("_dissolved", "_ends_s", "_lock", "_loop", "_overdue", "_task", "_timer", "_waiting")
+    __slots__ = ("_clock", "_dissolved", "_ends_s", "_lock", "_loop", "_overdue", "_task", "_timer", "_waiting")
 
-    def __init__(self, task: asyncio.Task[object] | None, overdue: Callable[[], None]) -> None:
-        """`task` is held, if there is one; `overdue` is called before a stop interrupts a block whose time is over."""
+    def __init__(
+        self,
+        task: asyncio.Task[object] | None,
+        overdue: Callable[[], None],
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
+        """`task` is held, if there is one; `overdue` is called before a stop interrupts a block whose time is over.
+
+        `clock` tells seconds in any thread, as the time of an event loop that sleeps does not.
+        """
         self._task = task
+        self._clock = clock
         self._loop = None if task is None else task.get_loop()
         self._overdue = overdue
         self._lock = threading.Lock()
-        #: When the open blocks have no time left, on the clock of all event loops.
+        #: When the open blocks have no time left.
         self._ends_s: list[float] = []
         self._waiting: dict[Stop, None] = {}
         self._timer: asyncio.TimerHandle | None = None
@@ -71,12 +80,12 @@ class Hold:
     @property
     def left_s(self) -> float:
         """Seconds for which no stop interrupts; 0 where no block is open."""
-        return max(0.0, max(self._ends_s, default=0.0) - monotonic())
+        return max(0.0, max((end_s - self._clock() for end_s in self._ends_s), default=0.0))
 
     def enter(self, seconds: float) -> float:
         """A block begins, in any thread; what to say when it ends."""
         with self._lock:
-            end_s = monotonic() + seconds
+            end_s = self._clock() + seconds
             if self._waiting:
                 end_s = min(end_s, max(self._ends_s, default=end_s))
             self._ends_s.append(end_s)
@@ -166,15 +175,15 @@ class Alarms:
 
     def __init__(self, after_s: float) -> None:
         self.after_s = after_s
-        #: By alarm, when it is due on the clock of all event loops.
+        #: By alarm, when it is due on the clock of the event loop.
         self._due: dict[Ringable, float] = {}
         self._timer: asyncio.TimerHandle | None = None
 
     def set(self, alarm: Ringable) -> None:
         """Ring `alarm` in `after_s` seconds."""
-        self._due[alarm] = monotonic() + self.after_s
+        loop = asyncio.get_running_loop()
+        self._due[alarm] = loop.time() + self.after_s
         if self._timer is None:
-            loop = asyncio.get_running_loop()
             self._timer = loop.call_later(self.after_s, self._look, loop)
 
     def clear(self, alarm: Ringable) -> None:
@@ -184,7 +193,7 @@ class Alarms:
     def _look(self, loop: asyncio.AbstractEventLoop) -> None:
         """Ring what is due; look again when the oldest of the others is. A timer set for a cleared alarm ends here."""
         self._timer = None
-        now = monotonic()
+        now = loop.time()
         for alarm, due in list(self._due.items()):
             if due > now:
                 self._timer = loop.call_later(due - now, self._look, loop)

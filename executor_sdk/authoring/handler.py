@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Collection, Sequence
+from typing import Any, Final, Self
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from executor_sdk.authoring.again import Again
 from executor_sdk.authoring.annotations import name_of
@@ -53,8 +54,17 @@ class Limits(Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         settle(self, _LIMITS)
 
+    def left_to(self, options: Collection[str]) -> Self:
+        """The same, but what the `options` of the settings say too is left to them."""
+        return replace(self, **{limit: None for option, limit in _SETTLED_BY.items() if option in options})
+
 
 _LIMITS: Final = options_of(Limits, {"timeout_s": 0.001, "max_concurrency": 1})
+
+#: Which option of the settings holds where a limit is None.
+_SETTLED_BY: Final = {
+    "timeout_s": "timeout_s", "max_concurrency": "max_concurrency", "adopt": "adopt", "linger_ms": "linger_s",
+}  # fmt: skip
 
 
 class Handler(Struct, frozen=True, eq=False):

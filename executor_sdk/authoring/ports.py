@@ -51,13 +51,14 @@ class Pulse(Protocol):
 class Ports:
     """What one running task may touch: its work, the fetcher, and the artifacts that it gives."""
 
-    __slots__ = ("_clock", "_producer", "_written", "fetcher", "pulse")
+    __slots__ = ("_producer", "_written", "fetcher", "now_ms", "pulse")
 
     def __init__(self, pulse: Pulse, fetcher: Fetcher, *, producer: str, clock: Callable[[], int]) -> None:
         self.pulse = pulse
         self.fetcher = fetcher
         self._producer = producer
-        self._clock = clock
+        #: Epoch milliseconds.
+        self.now_ms = clock
         self._written: list[bytes] | None = None
 
     @property
@@ -71,7 +72,7 @@ class Ports:
             self._written = []
         self._written.append(data)
         uri = artifact_uri(content_digest(data))
-        return evidence_ref(data, uri=uri, mime=mime, created_at=self._clock(), producer=self._producer)
+        return evidence_ref(data, uri=uri, mime=mime, created_at=self.now_ms(), producer=self._producer)
 
     def forget(self) -> None:
         """Keep nothing of what was stored so far."""

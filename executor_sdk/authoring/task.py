@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import math
-import time
 from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
 
@@ -184,9 +183,9 @@ class Task:
         """What `metric` has added up so far: by name, `value` and `unit`."""
         return {} if self._metrics is None else self._metrics.plain()
 
-    def remaining_s(self, clock: Callable[[], float] = time.time) -> float:
+    def remaining_s(self) -> float:
         """Seconds until the deadline, never negative."""
-        return max(0.0, self.deadline_ms / 1000 - clock())
+        return max(0.0, (self.deadline_ms - self._ports.now_ms()) / 1000)
 
     def check(self) -> None:
         """Stop here if the work is no longer wanted.
@@ -404,7 +403,7 @@ class Task:
 
     def _make_hold(self) -> Hold:
         told = "a block under task.shield() has had its time, and is interrupted"
-        return Hold(self._ports.pulse.worker, lambda: self.log.warning(told))
+        return Hold(self._ports.pulse.worker, lambda: self.log.warning(told), lambda: self._ports.now_ms() / 1000)
 
     def _shared(self, name: str, make: Callable[[], T]) -> T:
         """What the threads of a task share, made by the first of them; `setdefault` lets one of them be the first."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import math
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from itertools import count
-from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Self, TypeAlias, TypeVar
 
 import httpx2
 from anyio.from_thread import BlockingPortal, start_blocking_portal
@@ -35,6 +36,7 @@ from executor_sdk.errors import (
 from executor_sdk.executions.memory import MemoryLedger
 from executor_sdk.executions.record import Key
 from executor_sdk.executor import Executor
+from executor_sdk.protocol.agent_events import agent_event_body
 from executor_sdk.protocol.canonical import declared_bytes
 from executor_sdk.protocol.plain import Json, NotJsonError, parse
 from executor_sdk.protocol.reason_codes import ReasonCode
@@ -49,6 +51,7 @@ from executor_sdk.protocol.wire import (
     metrics_in,
     view,
 )
+from executor_sdk.testing.drawn import drawn
 from executor_sdk.testing.server import running
 from executor_sdk.testing.tasks import AnswersHttp, Files
 
@@ -56,11 +59,32 @@ if TYPE_CHECKING:
     from typing import Unpack
 
     from executor_sdk.options.written import Options
+    from executor_sdk.testing.fake_time import FakeTime
+    from executor_sdk.transports.asgi.app import Application
 
 T = TypeVar("T")
 
+#: While it is open, a test waits; a fake clock skips that.
+Passing: TypeAlias = Callable[[], AbstractContextManager[None]]
+
 #: The address that the client believes to call.
 BASE_URL: Final = "http://executor.test"
+
+#: Text that `fuzz` puts where a schema leaves it open: what programs tend to stumble over.
+ODD_TEXTS: Final = (
+    "",
+    " ",
+    "0",
+    "-1",
+    "null",
+    "two words",
+    "line\nbreak",
+    "näïve",
+    "漢字 🙂",
+    "'\"\\",
+    "<b>&amp;",
+    "x" * 1000,
+)
 
 #: Seconds that running work gets when the test is over.
 DRAIN_S: Final = 1.0
@@ -103,6 +127,37 @@ class Judged:
         return str(self.answer.get("message", ""))
 
 
+@dataclass(frozen=True)
+class Reacted:
+    """An answered `/agent-events`."""
+
+    #: Whether the event was dealt with.
+    ok: bool
+    #: What was decided, as it goes out; None where nothing was.
+    decision: dict[str, Json] | None
+    answer: dict[str, Json] = field(repr=False)
+
+    @property
+    def action(self) -> str | None:
+        """What is to be done."""
+        return None if self.decision is None else self.decision["action"]
+
+    @property
+    def route(self) -> str | None:
+        """Who is to do it."""
+        return None if self.decision is None else self.decision["route"]
+
+    @property
+    def payload(self) -> Json:
+        """What the action needs."""
+        return None if self.decision is None else self.decision.get("payload")
+
+    @property
+    def message(self) -> str:
+        """Why it was not dealt with, or why this was decided."""
+        return str(self.answer.get("detail", "") if self.decision is None else self.decision.get("reason", ""))
+
+
 @contextmanager
 def in_process(
     executor: Executor,
@@ -110,6 +165,7 @@ def in_process(
     files: Mapping[str, bytes] | None = None,
     http: AnswersHttp | None = None,
     overrides: Mapping[Make, Make] | None = None,
+    time: FakeTime | None = None,
     **options: Unpack[Options],
 ) -> Iterator[InProcess]:
     """Run `executor` in this process for the length of a `with` block; the environment changes no option.
@@ -121,8 +177,14 @@ def in_process(
             and returns an `httpx2.Response`. In the place of a secret it finds the reference, as `<env:CRM_TOKEN>`.
         overrides: dependencies, lifespans and included classes to put in place of others, by the function or class
             that makes them; a lifespan by another, by a class, or by a function that returns what it would yield.
-        options: settings in place of the executor's own, as `timeout_s=0.1`.
+        time: a clock that skips all waiting, in place of the real one.
+        options: settings in place of the executor's own and of what decorators say, as `timeout_s=0.1`.
+
+    Raises:
+        DefinitionError: an option does not exist or its value does not fit.
     """
+    if time is not None and options.get("ledger"):
+        raise DefinitionError("time=FakeTime() goes with a ledger in memory only; leave ledger=... out")
     kept: dict[str, bytes] = {}
     artifacts = MemoryArtifacts(kept=kept)
     reports = _Reports()
@@ -134,17 +196,33 @@ def in_process(
         overrides=overrides,
         observer=reports.hear,
         ledger=None if options.get("ledger") else MemoryLedger(),
+        over_decorators=options,
+        clock=None if time is None else time.now_ms,
     )
+    passing = nullcontext if time is None else time.passing
     pool = pooled_http(httpx2.ASGITransport(app))
     with (
         _Crashes().listening() as crashes,
-        start_blocking_portal() as portal,
-        portal.wrap_async_context_manager(running(app)),
+        start_blocking_portal("asyncio", {"loop_factory": time and time.new_loop}) as portal,
+        portal.wrap_async_context_manager(_living(app, passing)),
     ):
         try:
-            yield InProcess(executor, portal, pool, artifacts=kept, reports=reports, crashes=crashes)
+            yield InProcess(executor, portal, pool, artifacts=kept, reports=reports, crashes=crashes, passing=passing)
         finally:
             portal.call(pool.aclose)
+
+
+@asynccontextmanager
+async def _living(app: Application, passing: Passing) -> AsyncIterator[None]:
+    """The time between the start and the stop of `app`, in which its time does not pass by itself."""
+    async with AsyncExitStack() as stack:
+        with passing():
+            await stack.enter_async_context(running(app))
+        try:
+            yield
+        finally:
+            with passing():
+                await stack.aclose()
 
 
 class InProcess:
@@ -159,16 +237,19 @@ class InProcess:
         artifacts: dict[str, bytes],
         reports: _Reports,
         crashes: _Crashes,
+        passing: Passing,
     ) -> None:
         #: Kept artifacts by digest. Put in what you like: it is believed, until somebody checks the digest.
         self.artifacts = artifacts
-        #: The client that speaks to the executor; asynchronous, so use it through `call`.
-        self.client = ExecutorClient(BASE_URL, http=http, resends=0)
+        #: The client that speaks to the executor; asynchronous, so use it through `call`. The deadline of a handler is
+        #: the bound of a call, and may be any.
+        self.client = ExecutorClient(BASE_URL, http=http, resends=0, timeout_s=math.inf)
         self._executor = executor
         self._portal = portal
         self._reports = reports
         self._crashes = crashes
         self._created_ms = count(now_ms())
+        self._passing = passing
 
     def execute(
         self,
@@ -229,6 +310,45 @@ class InProcess:
         verdict = view(answered, VerifyAnswer)
         return Judged(derived_status(verdict), verdict.score, verdict.reason_codes, answered)
 
+    def fuzz(
+        self, count: int = 100, *, seed: int = 0, task_type: str | None = None, profile: str | None = None
+    ) -> None:
+        """Have `count` tasks done with inputs that are drawn from the published schema, the same for the same seed.
+
+        A handler may refuse inputs, say TryLater, or find that there is nothing to fetch; it may not fail.
+
+        Raises:
+            AssertionError: it crashed, overran its time or gave an output that no kernel takes; with the inputs, and
+                the error as its cause.
+            UndrawableError: the schema has a pattern, or the like, that chance does not meet.
+        """
+        task_type, profile = self._which(task_type, profile)
+        schema = self._executor.registry.find(task_type, profile).input_schema
+        for number in range(count):
+            inputs = drawn(schema, f"{seed}/{number}", ODD_TEXTS)
+            try:
+                self.execute(inputs, task_type=task_type, profile=profile)
+            except (RequestError, TryLater, FetchError):
+                continue
+            except ExecutorError as error:
+                given = declared_bytes(inputs).decode()
+                raise AssertionError(f"{task_type} fails on {given:.2000}: {error.message}") from error
+
+    def agent_event(self, event_type: str, payload: Json = None, **fields: Json) -> Reacted:
+        """Tell of an event as a kernel would.
+
+        Args:
+            event_type: what happened, as "dm_received".
+            payload: what the function finds in `event.payload`.
+            fields: further fields of the event, as `allowed_actions=["reply"]`; one `dedupe_key` is one event.
+
+        Raises:
+            ExecutorError: the refusal or failure as its author knows it.
+        """
+        body = agent_event_body(event_type, payload, **{"created_at": now_ms(), **fields})
+        answered = self._accepted(self.send("/agent-events", body))
+        return Reacted(answered["ok"], answered.get("decision"), answered)
+
     def capabilities(self) -> dict[str, Json]:
         """The document of `/capabilities`."""
         return self.call(self.client.describe)
@@ -239,7 +359,11 @@ class InProcess:
 
     def call(self, ask: Callable[[], Awaitable[T]]) -> T:
         """Await something in the executor's event loop, as `rt.call(rt.client.capabilities)`."""
-        return self._portal.call(ask)
+        return self._portal.call(self._awaited, ask)
+
+    async def _awaited(self, ask: Callable[[], Awaitable[T]]) -> T:
+        with self._passing():
+            return await ask()
 
     def _which(self, task_type: str | None, profile: str | None) -> tuple[str, str]:
         registry = self._executor.registry

@@ -15,12 +15,14 @@ from executor_sdk.errors import FetchError, TaskCancelled
 from executor_sdk.misuse import MisuseError
 from executor_sdk.protocol.digests import content_digest
 from executor_sdk.protocol.incoming import ExecuteRequest
-from executor_sdk.protocol.plain import Json
+from executor_sdk.protocol.plain import Json, parse
 from executor_sdk.protocol.reason_codes import ReasonCode
 from executor_sdk.protocol.wire import EvidenceRef
 
 if TYPE_CHECKING:
     import httpx2
+
+    from executor_sdk.testing.fake_time import FakeTime
 
 #: Stands in a test where the web stands in production: given each request of `task.http`, answers it.
 AnswersHttp: TypeAlias = "Callable[[httpx2.Request], httpx2.Response | Awaitable[httpx2.Response]]"
@@ -85,31 +87,51 @@ class Files:
         return data
 
 
-class RecordingPulse:
+class FakeTask(Task):
+    """A task that no kernel asked for, with all that its handler reports."""
+
+    def __init__(self, request: ExecuteRequest, ports: Ports, pulse: _Recording, deadline_ms: int) -> None:
+        super().__init__(request, ports, step_digest=b"step-test", deadline_ms=deadline_ms)
+        self._pulse = pulse
+
+    @property
+    def reported(self) -> list[tuple[float, str]]:
+        """Each progress so far: the fraction, 0 to 1, and the note."""
+        return self._pulse.reported
+
+    @property
+    def partials(self) -> list[Json]:
+        """Each partial output so far, as plain JSON."""
+        return [parse(output) for output in self._pulse.partials]
+
+    def cancel(self) -> None:
+        """The work is no longer wanted: `task.cancelled` is true, and the next progress raises TaskCancelled."""
+        self._pulse.is_cancelled = True
+
+
+class _Recording:
     """Keeps what a handler reports; the work is no longer wanted from the fraction on that was named."""
 
     def __init__(self, cancel_at: float | None) -> None:
         self.reported: list[tuple[float, str]] = []
         self.partials: list[bytes] = []
+        self.is_cancelled = False
         self._cancel_at = cancel_at
-        self._cancelled = False
 
     def progress(self, fraction: float, note: str) -> None:
-        """Keep it; raise TaskCancelled from the fraction on that was named."""
         self.reported.append((fraction, note))
-        self._cancelled = self._cancelled or (self._cancel_at is not None and fraction >= self._cancel_at)
-        if self._cancelled:
+        if self._cancel_at is not None and fraction >= self._cancel_at:
+            self.is_cancelled = True
+        if self.is_cancelled:
             raise TaskCancelled
 
     def partial(self, output: bytes) -> None:
-        """Keep it; raise TaskCancelled once the fraction was reached that was named."""
         self.partials.append(output)
-        if self._cancelled:
+        if self.is_cancelled:
             raise TaskCancelled
 
     def cancelled(self) -> bool:
-        """Whether that fraction was reached."""
-        return self._cancelled
+        return self.is_cancelled
 
     @property
     def worker(self) -> None:
@@ -125,12 +147,24 @@ def a_task(
     http: AnswersHttp | None = None,
     cancel_at: float | None = None,
     timeout_s: float = 30.0,
+    time: FakeTime | None = None,
     **request: Json,
-) -> Task:
-    """A task that no kernel asked for; `request` changes fields of the request, as `profile="fast"`."""
+) -> FakeTask:
+    """A task to call a handler with, as any function is called.
+
+    Args:
+        inputs: the inputs as plain JSON, for `task.inputs`.
+        task_type: the task's type.
+        files: what `task.fetch` finds, by URI.
+        http: answers the requests of `task.http`, as with `in_process`.
+        cancel_at: the work is no longer wanted from this progress on.
+        timeout_s: seconds until `task.deadline_ms`; nobody stops the handler then.
+        time: the clock of `task.remaining_s()`, in place of the real one.
+        request: fields of the request in place of a kernel's, as `profile="fast"`.
+    """
     given = {} if inputs is ... else inputs
     body = execute_body(given, task_type=task_type, run_id="test", execution_id="exec-p-test") | request
-    files_of_test = Files(dict(files or {}), MemoryArtifacts(), http)
-    ports = Ports(RecordingPulse(cancel_at), files_of_test, producer="test", clock=now_ms)
-    deadline_ms = now_ms() + int(timeout_s * 1000)
-    return Task(ExecuteRequest.of(body), ports, step_digest=b"step-test", deadline_ms=deadline_ms)
+    clock = time.now_ms if time else now_ms
+    pulse = _Recording(cancel_at)
+    ports = Ports(pulse, Files(dict(files or {}), MemoryArtifacts(), http), producer="test", clock=clock)
+    return FakeTask(ExecuteRequest.of(body), ports, pulse, clock() + int(timeout_s * 1000))

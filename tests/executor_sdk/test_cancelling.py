@@ -41,7 +41,7 @@ async def test_what_others_asked_of_the_task_is_from_outside() -> None:
         before = stop.from_outside
         stop.strike()
         try:
-            await asyncio.sleep(5)
+            await asyncio.Event().wait()
         except asyncio.CancelledError:
             seen.append((before, stop.from_outside))
             raise

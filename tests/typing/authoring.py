@@ -9,7 +9,9 @@ from typing import Annotated, assert_type
 from pydantic import BaseModel
 
 from executor_sdk import (
+    AgentEvent,
     Candidate,
+    Decision,
     Depends,
     Executor,
     Partial,
@@ -17,6 +19,7 @@ from executor_sdk import (
     Settings,
     Task,
     Verdict,
+    agent_event,
     execute,
     in_process,
     verify,
@@ -141,3 +144,35 @@ Executor("acme", "m-1", timeout=60)  # type: ignore[call-arg]
 Executor("acme", "m-1", ledger="x.db", allow_hosts="a.test", file_roots=["/data"])
 Settings().changed(threads=1.5)  # type: ignore[arg-type]
 in_process(executor, ledger=3)  # type: ignore[arg-type]
+
+
+@executor.verify("counted", "streamed")
+async def of_two(candidate: Candidate[Finding]) -> Verdict:
+    """A verifier of two task types."""
+    assert_type(candidate.task_type, str | None)
+    return Verdict.passed()
+
+
+@executor.agent_event("dm_received", timeout_s=3)
+async def hears(event: AgentEvent[Ask]) -> Decision | None:
+    """A function for one type of events."""
+    assert_type(event.payload, Ask)
+    return Decision.direct("reply", {"content": event.payload.url})
+
+
+class Hearing:
+    """A class whose methods hear and verify."""
+
+    @agent_event
+    def others(self, event: AgentEvent[Ask]) -> None:
+        """All other events."""
+
+    @verify("counted")
+    def checks(self, candidate: Candidate[Finding]) -> Verdict:
+        """One task type."""
+        return Verdict.passed()
+
+
+assert_type(executor.include(Hearing), type[Hearing])
+executor.verify(task_type="swarm")  # type: ignore[call-overload]
+executor.agent_event("dm_received", timeout=3)  # type: ignore[call-overload]

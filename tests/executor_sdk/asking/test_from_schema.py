@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from random import Random
 
 import jsonschema
 import pytest
@@ -58,3 +59,29 @@ def test_an_endless_schema_ends() -> None:
 def test_a_reference_that_leads_nowhere_is_not_followed(reference: str) -> None:
     """And nothing is fetched."""
     assert sample_of({"$ref": reference}) is None
+
+
+@pytest.mark.parametrize("schema", SCHEMAS, ids=json.dumps)
+def test_drawn_values_fit_too(schema: Json) -> None:
+    """And the same chance draws the same ones."""
+    drawn = [sample_of(schema, Random(seed), ("", "sample", "two words")) for seed in range(50)]
+
+    for value in drawn:
+        jsonschema.validate(value, schema)
+    assert drawn == [sample_of(schema, Random(seed), ("", "sample", "two words")) for seed in range(50)]
+
+
+def test_what_a_schema_leaves_open_is_drawn() -> None:
+    """Optional keys come and go, every alternative has its turn, and numbers keep to their bounds."""
+    schema: Json = {
+        "properties": {"choice": {"anyOf": [{"type": "null"}, {"enum": ["a", "b"]}]},
+                       "n": {"type": "integer", "minimum": 1, "maximum": 2},
+                       "many": {"type": "array", "items": {"type": "boolean"}, "maxItems": 2}},
+        "required": ["choice", "n"],
+    }  # fmt: skip
+    drawn = [sample_of(schema, Random(seed)) for seed in range(100)]
+
+    assert {value["choice"] for value in drawn} == {None, "a", "b"}
+    assert {value["n"] for value in drawn} == {1, 2}
+    assert {len(value["many"]) for value in drawn if "many" in value} == {0, 1, 2}
+    assert any("many" not in value for value in drawn)

@@ -502,6 +502,40 @@ async def test_draining_opens_nothing_but_answers_who_waits() -> None:
     assert [answer.outcome for answer in (*answers, replayed) if answer] == [ANSWER] * 3
 
 
+async def test_a_drain_that_begins_while_room_is_made_opens_nothing() -> None:
+    """The ledger may take its time to say that there is room; what was allowed before the drain no longer is."""
+
+    class Slow(MemoryLedger):
+        """Says that there is room once it is told to go on."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.asked, self.go_on = anyio.Event(), anyio.Event()
+
+        async def make_room(self, keep: Keep, now_ms: int) -> bool:
+            self.asked.set()
+            await self.go_on.wait()
+            return await super().make_room(keep, now_ms)
+
+    ledger, effect = Slow(), Effect()
+    executions = make_executions(ledger=ledger)
+    executions._has_room = False
+
+    async def ask() -> None:
+        with pytest.raises(DrainingError):
+            await executions.run(make_ask(), make_plan(effect.perform))
+
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as group:
+            group.start_soon(ask)
+            await ledger.asked.wait()
+            await executions.drain()
+            effect.go_on.set()
+            ledger.go_on.set()
+
+    assert effect.starts == 0
+
+
 async def test_what_a_drain_cuts_is_lost_not_failed() -> None:
     """The caller is told to ask again with a new attempt."""
     executions, effect = make_executions(drain_s=0.01), Effect()
@@ -819,7 +853,7 @@ async def test_a_handler_that_cancels_its_own_task_leaves_nobody_waiting() -> No
         task = asyncio.current_task()
         assert task is not None
         task.cancel()
-        await anyio.sleep(1)
+        await anyio.sleep_forever()
         raise AssertionError
 
     executions = make_executions()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import anyio
 import pytest
+from pydantic import BaseModel, Field
 
 import executor_sdk.testing
 from executor_sdk import (
@@ -65,6 +67,31 @@ def test_refusals_come_back_as_their_author_raised_them(executor: Executor) -> N
     assert (refused.value.code, refused.value.details) == ("NO_SALES", {"rows": 0})
     assert later.value.after_s == 7
     assert fetched.value.reason == 200
+
+
+def test_options_of_a_test_are_over_those_of_decorators() -> None:
+    """Each that both can say: a test with a short deadline waits no longer, whatever the decorator says."""
+    executor = Executor("acme", "m-1", adopt=False)
+
+    @executor.execute("t", timeout_s=100, max_concurrency=1, adopt=True, linger_s=100)
+    async def handler(inputs: dict[str, Any], task: Task) -> dict[str, Any]:
+        await anyio.sleep_forever()
+        return {"answer": ""}
+
+    with in_process(executor, timeout_s=0.1) as rt:
+        with pytest.raises(TaskTimeoutError, match=r"within 0\.1 s"):
+            rt.execute({})
+        (described,) = rt.capabilities()["handlers"]
+        assert (described["timeout_s"], described["max_concurrency"]) == (0.1, 1)
+    with in_process(executor, max_concurrency=2) as rt:
+        (described,) = rt.capabilities()["handlers"]
+        assert (described["timeout_s"], described["max_concurrency"]) == (100, None)
+
+    (handled,) = executor.registry.left_to({"adopt", "linger_ms"}).handlers
+    settings = executor.settings.changed(linger_ms=50)
+    assert (handled.adopts(settings), handled.linger_s(settings), handled.timeout_s(settings)) == (False, 0.05, 100)
+    (kept,) = executor.registry.handlers
+    assert (kept.adopts(settings), kept.linger_s(settings)) == (True, 100)
 
 
 def test_the_kernels_keys_and_contract_can_be_given(executor: Executor) -> None:
@@ -139,6 +166,32 @@ def test_a_crash_carries_what_was_raised(executor: Executor) -> None:
             with pytest.raises(HandlerCrashedError) as told:
                 rt.execute({"word": word}, task_type="crashes")
             assert repr(told.value.__cause__) == f"LookupError('{word}')"
+
+
+def test_drawn_inputs_find_what_a_handler_cannot_take() -> None:
+    """And name it; the same seed finds the same."""
+    executor = Executor("acme", "m-1")
+
+    class Ask(BaseModel):
+        n: int = Field(ge=0, le=20)
+        text: str
+
+    @executor.execute("t")
+    def divide(ask: Ask) -> dict[str, Any]:
+        if ask.text == "0":
+            raise Refuse("NO_ZERO", "no zero")
+        return {"answer": str(1 / ask.n)}
+
+    def found() -> str:
+        with in_process(executor) as rt, pytest.raises(AssertionError) as told:
+            rt.fuzz(500, seed=3)
+        assert isinstance(told.value.__cause__, HandlerCrashedError)
+        return re.sub(r"reference \w+", "", str(told.value))
+
+    assert re.match(r't fails on \{"n":0,"text":.*divide raised ZeroDivisionError', found())
+    assert found() == found()
+    with in_process(executor) as rt:
+        rt.fuzz(1, seed=4)
 
 
 @pytest.mark.anyio
