@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from executor_sdk.authoring.task import Task
     from executor_sdk.authoring.verdict import Candidate, Verdict
     from executor_sdk.client.executor_client import ExecutorClient
+    from executor_sdk.client.secret import Secret
     from executor_sdk.errors import (
         DefinitionError,
         ExecutorError,
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
         InvalidInputsError,
         InvalidOutputError,
         Refuse,
+        SecretError,
         TaskCancelled,
         TaskTimeoutError,
         TryLater,
@@ -54,6 +56,8 @@ __all__ = [
     "Progress",
     "ReasonCode",
     "Refuse",
+    "Secret",
+    "SecretError",
     "Settings",
     "Task",
     "TaskCancelled",
@@ -79,6 +83,7 @@ _HOMES = {
     "Partial": "authoring.streams",
     "Progress": "authoring.streams",
     "ReasonCode": "protocol.reason_codes",
+    "Secret": "client.secret",
     "Settings": "settings",
     "Task": "authoring.task",
     "Verdict": "authoring.verdict",

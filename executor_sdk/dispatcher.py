@@ -7,7 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from hashlib import blake2b
-from typing import Final, NamedTuple, TypeVar
+from typing import Final, NamedTuple, TypeAlias, TypeVar
 
 from executor_sdk.artifacts.store import ArtifactStore
 from executor_sdk.authoring.calling import Surroundings
@@ -50,6 +50,9 @@ MAX_ID: Final = 512
 
 #: A body from this size on is read beside the event loop, which would stand still for it.
 LARGE_BYTES: Final = 256 * 1024
+
+#: Header fields as they came, with lower-case names.
+Headers: TypeAlias = Sequence[tuple[bytes, bytes]]
 
 logger = logging.getLogger(__name__)
 
@@ -102,18 +105,24 @@ class Dispatcher:
         await self._executions.start()
 
     def execute(
-        self, body: bytes, caller: str = "", presence: Presence[Work] | None = None, *, wants_new_work: bool = False
+        self,
+        body: bytes,
+        caller: str = "",
+        presence: Presence[Work] | None = None,
+        *,
+        wants_new_work: bool = False,
+        headers: Headers = (),
     ) -> Awaitable[Reply | None]:
         """Answer `POST /execute`; None if the caller went away first. Whatever goes wrong is a reply, too.
 
-        `wants_new_work` is for a caller whom the work of earlier attempts does not serve. Not a coroutine of its own:
-        while a copy waits, nothing of this call may hold the body.
+        `wants_new_work` is for a caller whom the work of earlier attempts does not serve; `headers` came with the body.
+        Not a coroutine of its own: while a copy waits, nothing of this call may hold the body.
         """
         try:
             request = None if len(body) >= LARGE_BYTES else _read(ExecuteRequest, body, self._settings.max_depth)
             if request is None or is_costly(request.output_schema_text, 0):
-                return self._execute_beside(body, caller, presence, wants_new_work)
-            ask, plan = self._asked(request, caller, wants_new_work)
+                return self._execute_beside(body, caller, presence, wants_new_work, headers)
+            ask, plan = self._asked(request, caller, wants_new_work, headers)
         except Exception as error:  # noqa: BLE001 - every failure is answered
             return _refusing(error)
         return self._run(ask, plan, presence)
@@ -177,20 +186,22 @@ class Dispatcher:
         await self._executions.drain()
 
     async def _execute_beside(
-        self, body: bytes, caller: str, presence: Presence[Work] | None, wants_new_work: bool
+        self, body: bytes, caller: str, presence: Presence[Work] | None, wants_new_work: bool, headers: Headers
     ) -> Reply | None:
         try:
-            asked = await self._judging.beside(partial(self._asked_in, body, caller, wants_new_work), len(body))
+            asked = await self._judging.beside(
+                partial(self._asked_in, body, caller, wants_new_work, headers), len(body)
+            )
         except Exception as error:  # noqa: BLE001 - every failure is answered
             return await _refusing(error)
         run = self._run(*asked, presence)
         del asked, body
         return await run
 
-    def _asked_in(self, body: bytes, caller: str, wants_new_work: bool) -> tuple[Ask, Plan]:
-        return self._asked(_read(ExecuteRequest, body, self._settings.max_depth), caller, wants_new_work)
+    def _asked_in(self, body: bytes, caller: str, wants_new_work: bool, headers: Headers) -> tuple[Ask, Plan]:
+        return self._asked(_read(ExecuteRequest, body, self._settings.max_depth), caller, wants_new_work, headers)
 
-    def _asked(self, request: ExecuteRequest, caller: str, wants_new_work: bool) -> tuple[Ask, Plan]:
+    def _asked(self, request: ExecuteRequest, caller: str, wants_new_work: bool, headers: Headers) -> tuple[Ask, Plan]:
         _check_ids(("execution_id", request.execution_id), ("task_id", request.task_id))
         handler = self._registry.find(request.task_type, request.profile)
         prepared = self._prepared.get(handler) or self._prepare(handler)
@@ -208,7 +219,13 @@ class Dispatcher:
             wants_new_work,
         )
         perform = partial(
-            self._produce, prepared=prepared, rules=rules, request=request, inputs=inputs, step_digest=step_digest
+            self._produce,
+            prepared=prepared,
+            rules=rules,
+            request=request,
+            inputs=inputs,
+            step_digest=step_digest,
+            headers=headers,
         )
         return ask, Plan(prepared.lane, prepared.linger_s, perform, request.size_bytes, handler.task_type)
 
@@ -237,11 +254,12 @@ class Dispatcher:
         request: ExecuteRequest,
         inputs: object,
         step_digest: bytes,
+        headers: Headers,
     ) -> Outcome:
         alarms = prepared.alarms
         ports = Ports(live, self._fetcher, producer=self._producer, clock=self._clock)
         deadline_ms = self._clock() + int(alarms.after_s * 1000)
-        task = Task(request, ports, step_digest=step_digest, deadline_ms=deadline_ms)
+        task = Task(request, ports, step_digest=step_digest, deadline_ms=deadline_ms, headers=headers)
         threads: list[asyncio.Future[None]] = []
         left_behind.set(threads)
         try:

@@ -15,7 +15,7 @@ attempt, so `retryable` is derived from `status_code` and set by nobody.
     ├── TaskError                5xx  the kernel may try again
     │   ├── InvalidOutputError    500   HandlerCrashedError  500   TaskTimeoutError   504
     │   ├── TaskLostError         503   SaturatedError       503   DrainingError      503
-    │   ├── StartError            503
+    │   ├── StartError            503   SecretError          503
     │   ├── BodyStalledError      503   (beside the body reader)
     │   ├── TooManyAsksError      503   LedgerError          503   (beside the ledger)
     │   └── TryLater              503   an author raises it: "ask me again"
@@ -204,6 +204,13 @@ class StartError(TaskError):
 
     status_code = 503
     code = "NOT_STARTED"
+
+
+class SecretError(TaskError):
+    """A secret that this executor sends along is not there, or nothing that can be sent."""
+
+    status_code = 503
+    code = "SECRET_MISSING"
 
 
 class DrainingError(TaskError):

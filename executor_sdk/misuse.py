@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from functools import wraps
 from typing import ParamSpec, TypeVar
@@ -16,6 +17,11 @@ class MisuseError(TypeError, ValueError):
     No ExecutorError: an author who catches those must not catch a fault of the program with them. Of both kinds that
     Python raises for wrong arguments.
     """
+
+
+def is_text_of(pattern: re.Pattern[str], value: object) -> bool:
+    """Whether `value` is text, and `pattern` fits the whole of it."""
+    return isinstance(value, str) and pattern.fullmatch(value) is not None
 
 
 def called_as(example: str) -> Callable[[Callable[P, R]], Callable[P, R]]:

@@ -29,6 +29,7 @@ TESTED_ELSEWHERE = {
     "executor_sdk/executions/record.py": "executor_sdk/executions/test_memory.py",
     "executor_sdk/executions/works.py": "executor_sdk/executions/test_executions.py",
     "executor_sdk/policies/schema_bounds.py": "executor_sdk/policies/test_schemas.py",
+    "executor_sdk/testing/tasks.py": "executor_sdk/authoring/test_task.py",
     "kernel_stub/dev/failures.py": "kernel_stub/dev/test_trials.py",
     "kernel_stub/dev/kernel.py": "kernel_stub/dev/test_trials.py",
     "kernel_stub/dev/story.py": "kernel_stub/dev/test_trials.py",

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import anyio.to_thread
 
 from executor_sdk.artifacts.store import ArtifactStore, artifact_uri
+from executor_sdk.client.web import WebRequest
 from executor_sdk.protocol.digests import content_digest, evidence_ref
 from executor_sdk.protocol.plain import Json
 from executor_sdk.protocol.wire import EvidenceRef
+
+if TYPE_CHECKING:
+    import httpx2
 
 
 class Fetcher(Protocol):
@@ -19,6 +23,9 @@ class Fetcher(Protocol):
 
     async def fetch(self, uri: str, *, max_bytes: int | None = None) -> bytes:
         """The bytes at `uri`. Raises FetchError."""
+
+    async def exchange(self, request: WebRequest) -> httpx2.Response:
+        """The answer to `request`. Raises FetchError, SecretError."""
 
     async def fetch_ref(self, ref: EvidenceRef) -> bytes:
         """The bytes that `ref` names, checked against its digest. Raises FetchError."""

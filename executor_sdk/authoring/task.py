@@ -4,25 +4,30 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
 
 from executor_sdk.authoring.encoding import NotPlainError, encoded, named
 from executor_sdk.authoring.fetching import Bytes, in_loop, in_thread
 from executor_sdk.authoring.ports import Ports
 from executor_sdk.authoring.shield import SHIELD_S, Shield
+from executor_sdk.authoring.task_http import Http
 from executor_sdk.authoring.task_log import TaskLog
 from executor_sdk.authoring.task_metrics import TaskMetrics
 from executor_sdk.cancelling import Hold
+from executor_sdk.client.web import WebRequest
 from executor_sdk.errors import InvalidOutputError, TaskCancelled
 from executor_sdk.misuse import MisuseError, called_as
 from executor_sdk.protocol.canonical import declared_bytes
 from executor_sdk.protocol.incoming import ExecuteRequest, attempt_of
 from executor_sdk.protocol.plain import Json
 from executor_sdk.protocol.requests import MAX_OUTPUT_BYTES
+from executor_sdk.protocol.trace_context import trace_context
 from executor_sdk.protocol.wire import EvidenceRef
 
 if TYPE_CHECKING:
+    import httpx2
+
     # Whoever has a client has loaded this already.
     from executor_sdk.client.asks import Answered
     from executor_sdk.client.executor_client import ExecutorClient
@@ -43,7 +48,15 @@ class Task:
     #: What keeps interruptions off; None until `shield` is called.
     _hold: Hold | None = None
 
-    def __init__(self, request: ExecuteRequest, ports: Ports, *, step_digest: bytes, deadline_ms: int) -> None:
+    def __init__(
+        self,
+        request: ExecuteRequest,
+        ports: Ports,
+        *,
+        step_digest: bytes,
+        deadline_ms: int,
+        headers: Sequence[tuple[bytes, bytes]] = (),
+    ) -> None:
         self.request = request
         #: Epoch milliseconds at which the handler is stopped.
         self.deadline_ms = deadline_ms
@@ -52,6 +65,7 @@ class Task:
         self.evidence_refs: list[dict[str, Json]] = []
         self._ports = ports
         self._step_digest = step_digest
+        self._headers = headers
         self._ended = False
 
     @property
@@ -252,11 +266,35 @@ class Task:
             FetchError: they are not to be had. It is answered 502, which the kernel tries again, or 422 if they never
                 will be: `uri` is none, not there (404), not allowed, or they are too large.
         """
-        return in_loop("task", functools.partial(self._ports.fetcher.fetch, uri, max_bytes=max_bytes))
+        return in_loop(
+            "task.fetch", "task.fetch_sync", functools.partial(self._ports.fetcher.fetch, uri, max_bytes=max_bytes)
+        )
 
     def fetch_sync(self, uri: str, *, max_bytes: int | None = None) -> bytes:
         """`fetch` for a plain `def` handler, which runs in a thread of its own."""
-        return in_thread("task", functools.partial(self._ports.fetcher.fetch, uri, max_bytes=max_bytes))
+        return in_thread(
+            "task.fetch", "task.fetch_sync", functools.partial(self._ports.fetcher.fetch, uri, max_bytes=max_bytes)
+        )
+
+    @property
+    def http(self) -> Http[Coroutine[Any, Any, httpx2.Response]]:
+        """Requests to the web, as `Http` says: `await task.http.get(url)`, `.post(url, json=...)`."""
+
+        def send(called: str, request: WebRequest) -> Coroutine[Any, Any, httpx2.Response]:
+            ask = functools.partial(self._ports.fetcher.exchange, request)
+            return in_loop(f"task.http.{called}", f"task.http_sync.{called}", ask)
+
+        return Http(send, self._request_s, trace_context(self._headers))
+
+    @property
+    def http_sync(self) -> Http[httpx2.Response]:
+        """`http` for a plain `def` handler, which runs in a thread of its own: `response = task.http_sync.get(url)`."""
+
+        def send(called: str, request: WebRequest) -> httpx2.Response:
+            ask = functools.partial(self._ports.fetcher.exchange, request)
+            return in_thread(f"task.http.{called}", f"task.http_sync.{called}", ask)
+
+        return Http(send, self._request_s, trace_context(self._headers))
 
     @overload
     async def forward(
@@ -358,6 +396,10 @@ class Task:
     @property
     def _is_shielded(self) -> bool:
         return self._hold is not None and self._hold.left_s > 0
+
+    def _request_s(self) -> float:
+        """How long a request may take: until the deadline; under a shield, which may be open then, until its end."""
+        return max(self.remaining_s(), 0.0 if self._hold is None else self._hold.left_s)
 
     def _make_hold(self) -> Hold:
         told = "a block under task.shield() has had its time, and is interrupted"

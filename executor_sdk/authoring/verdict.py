@@ -142,11 +142,11 @@ class Candidate(Generic[T]):
         Raises:
             FetchError: let it pass, and it becomes the verdict by itself: 200, 201, 202 inconclusive, 203 failed.
         """
-        return in_loop("candidate", self._way_to(evidence, max_bytes))
+        return in_loop("candidate.fetch", "candidate.fetch_sync", self._way_to(evidence, max_bytes))
 
     def fetch_sync(self, evidence: EvidenceRef | str, *, max_bytes: int | None = None) -> bytes:
         """`fetch` for a plain `def` verifier, which runs in a thread of its own."""
-        return in_thread("candidate", self._way_to(evidence, max_bytes))
+        return in_thread("candidate.fetch", "candidate.fetch_sync", self._way_to(evidence, max_bytes))
 
     def _way_to(self, evidence: EvidenceRef | str, max_bytes: int | None) -> Callable[[], Bytes]:
         if isinstance(evidence, str):

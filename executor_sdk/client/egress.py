@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import SplitResult, unquote, urljoin, urlsplit
 
 import anyio
@@ -16,7 +16,8 @@ import anyio.to_thread
 from executor_sdk.client.addresses import Guard, Resolve
 from executor_sdk.client.base_url import basic
 from executor_sdk.client.data_uri import data_in, is_data
-from executor_sdk.errors import MOMENTARY, FetchError, UnfetchableError
+from executor_sdk.client.web import MAX_SHOWN, WebRequest, check_status, shown, too_large, web_response
+from executor_sdk.errors import FetchError, UnfetchableError
 from executor_sdk.protocol.digests import content_digest
 from executor_sdk.protocol.reason_codes import ReasonCode
 from executor_sdk.protocol.wire import EvidenceRef
@@ -34,17 +35,17 @@ ReadArtifact = Callable[[str], bytes | None]
 MAX_URL: Final = 8_192
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 
-#: Characters of a URI that a message shows.
-_MAX_SHOWN: Final = 200
-
-#: Where the part of a URI begins that may hold a token.
-_SECRET: Final = re.compile("[?#]")
-
 _PORTS: Final = {"http": 80, "https": 443}
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
-_REASONS: Final = dict.fromkeys((401, 403, 407), ReasonCode.EVIDENCE_AUTH_DENIED) | dict.fromkeys(
-    (408, 504), ReasonCode.EVIDENCE_TIMEOUT
-)
+
+
+class _Answer(NamedTuple):
+    """What came, from where the last redirect led."""
+
+    uri: str
+    status: int
+    headers: list[tuple[bytes, bytes]]
+    body: bytes
 
 
 class Egress:
@@ -77,7 +78,7 @@ class Egress:
         limit = self._max_bytes if max_bytes is None else min(max_bytes, self._max_bytes)
         with anyio.move_on_after(self._timeout_s):
             return await self._fetch(uri, limit)
-        raise FetchError(ReasonCode.EVIDENCE_TIMEOUT, f"{_shown(uri)} did not come within {self._timeout_s:g} s")
+        raise FetchError(ReasonCode.EVIDENCE_TIMEOUT, f"{shown(uri)} did not come within {self._timeout_s:g} s")
 
     async def fetch_ref(self, ref: EvidenceRef) -> bytes:
         """The bytes that `ref` names, from the artifact store if it has them.
@@ -88,8 +89,26 @@ class Egress:
         kept = self._read_artifact(f"artifact://executor/{ref.digest}") if self._read_artifact else None
         data = await self.fetch(ref.uri) if kept is None else kept
         if content_digest(data) != ref.digest:
-            raise FetchError(ReasonCode.EVIDENCE_DIGEST_MISMATCH, f"{_shown(ref.uri)} is not what {ref.digest} names")
+            raise FetchError(ReasonCode.EVIDENCE_DIGEST_MISMATCH, f"{shown(ref.uri)} is not what {ref.digest} names")
         return data
+
+    async def exchange(self, request: WebRequest) -> httpx2.Response:
+        """The whole answer to a request by http or https, under the guard and the bounds of `fetch`.
+
+        Only GET and HEAD follow a redirect; what the request has in its header fields goes to its own host alone.
+
+        Raises:
+            FetchError: as `fetch` does.
+            SecretError: a secret is not there.
+        """
+        if request.url.partition(":")[0].lower() not in _PORTS:
+            raise UnfetchableError(f"{shown(request.url)!r} is no http or https URL")
+        limit = self._max_bytes if request.max_bytes is None else min(request.max_bytes, self._max_bytes)
+        timeout_s = self._timeout_s if request.timeout_s is None else request.timeout_s
+        with anyio.move_on_after(timeout_s):
+            answer = await self._answer(request, limit)
+            return web_response(request, answer.uri, answer.status, answer.headers, answer.body)
+        raise FetchError(ReasonCode.EVIDENCE_TIMEOUT, f"{shown(request.url)} did not answer within {timeout_s:.3g} s")
 
     async def aclose(self) -> None:
         """Close what was opened."""
@@ -100,56 +119,66 @@ class Egress:
     async def _fetch(self, uri: str, limit: int) -> bytes:
         scheme = uri.partition(":")[0].lower()
         if scheme in _PORTS:
-            return await self._fetch_http(uri, limit)
+            return (await self._answer(WebRequest(url=uri), limit)).body
         if scheme == "file":
             return await anyio.to_thread.run_sync(_read_file, uri, self._file_roots, limit, abandon_on_cancel=True)
         if scheme == "artifact":
             return self._fetch_artifact(uri, limit)
         if is_data(uri):
             return data_in(uri, limit)
-        raise UnfetchableError(f"{_shown(uri)!r} is no http, https, file, artifact or data URI")
+        raise UnfetchableError(f"{shown(uri)!r} is no http, https, file, artifact or data URI")
 
     def _fetch_artifact(self, uri: str, limit: int) -> bytes:
         data = self._read_artifact(uri) if self._read_artifact else None
         if data is None:
-            raise FetchError(ReasonCode.EVIDENCE_UNREACHABLE, f"{_shown(uri)} is not kept here")
+            raise FetchError(ReasonCode.EVIDENCE_UNREACHABLE, f"{shown(uri)} is not kept here")
         if len(data) > limit:
-            raise _too_large(uri, limit)
+            raise too_large(uri, limit)
         return data
 
-    async def _fetch_http(self, uri: str, limit: int) -> bytes:
+    async def _answer(self, request: WebRequest, limit: int) -> _Answer:
         import httpx2
 
+        uri = request.url
         first = _origin(_split(uri))
+        given = request.sent_headers()
         for _ in range(MAX_REDIRECTS + 1):
-            # Credentials go to the host they were given for, not to where it sends us.
             parts = _split(uri)
-            request = await self._request(parts, basic(parts.netloc) if _origin(parts) == first else None)
+            # What was given for a host goes to no other, wherever the host sends us.
+            headers = {**_basic(parts), **given} if _origin(parts) == first else {}
+            sent = await self._request(request, parts, headers)
             try:
-                response = await self._client().send(request, stream=True)
+                response = await self._client().send(sent, stream=True)
                 try:
-                    if response.status_code not in _REDIRECTS:
-                        return await _body(response, uri, limit)
+                    status = response.status_code
+                    if status not in _REDIRECTS or status in request.allow_statuses:
+                        check_status(status, uri, request.allow_statuses)
+                        body = await _body(response, uri, limit)
+                        return _Answer(uri, status, response.headers.raw, body)
+                    if not request.follows:
+                        sentence = f"{shown(uri)} answered {status}, and only GET and HEAD follow a redirect"
+                        raise UnfetchableError(sentence)
                     uri = _next(uri, response)
                 finally:
                     await response.aclose()
             except httpx2.TimeoutException:
-                raise FetchError(ReasonCode.EVIDENCE_TIMEOUT, f"{_shown(uri)} did not answer in time") from None
+                raise FetchError(ReasonCode.EVIDENCE_TIMEOUT, f"{shown(uri)} did not answer in time") from None
             except httpx2.TransportError as error:
                 name = type(error).__name__
-                raise FetchError(ReasonCode.EVIDENCE_UNREACHABLE, f"{_shown(uri)} cannot be reached: {name}") from None
-        raise FetchError(ReasonCode.EVIDENCE_UNREACHABLE, f"{_shown(uri)}: more than {MAX_REDIRECTS} redirects")
+                raise FetchError(ReasonCode.EVIDENCE_UNREACHABLE, f"{shown(uri)} cannot be reached: {name}") from None
+        raise FetchError(ReasonCode.EVIDENCE_UNREACHABLE, f"{shown(uri)}: more than {MAX_REDIRECTS} redirects")
 
-    async def _request(self, parts: SplitResult, authorization: str | None) -> httpx2.Request:
+    async def _request(self, request: WebRequest, parts: SplitResult, given: Mapping[str, str]) -> httpx2.Request:
         host, port = str(parts.hostname), parts.port or _PORTS[parts.scheme]
         address = await self._guard.address(host, port)
         pinned = f"[{address}]" if ":" in address else address
         target = parts._replace(netloc=f"{pinned}:{port}", fragment="").geturl()
-        headers = {"host": parts.netloc.rpartition("@")[2], "accept": "*/*", "accept-encoding": "identity"}
-        if authorization is not None:
-            headers["authorization"] = authorization
+        host_field = parts.netloc.rpartition("@")[2]
+        headers = {"accept": "*/*", **given, "host": host_field, "accept-encoding": "identity"}
         # The certificate is checked against the name, though the connection goes to the address.
-        return self._client().build_request("GET", target, headers=headers, extensions={"sni_hostname": host})
+        names = {"sni_hostname": host}
+        content = request.content
+        return self._client().build_request(request.method, target, headers=headers, content=content, extensions=names)
 
     def _client(self) -> httpx2.AsyncClient:
         if self._http is None:
@@ -163,18 +192,17 @@ class Egress:
 
 
 async def _body(response: httpx2.Response, uri: str, limit: int) -> bytes:
-    if not response.is_success:
-        status = response.status_code
-        reason, sentence = _REASONS.get(status, ReasonCode.EVIDENCE_UNREACHABLE), f"{_shown(uri)} answered {status}"
-        if 400 <= status < 500 and status not in MOMENTARY:
-            raise UnfetchableError(sentence, reason)
-        raise FetchError(reason, sentence)
     body = bytearray()
     async for chunk in response.aiter_raw():
         body += chunk
         if len(body) > limit:
-            raise _too_large(uri, limit)
+            raise too_large(uri, limit)
     return bytes(body)
+
+
+def _basic(parts: SplitResult) -> dict[str, str]:
+    authorization = basic(parts.netloc)
+    return {} if authorization is None else {"authorization": authorization}
 
 
 def _next(uri: str, response: httpx2.Response) -> str:
@@ -185,8 +213,8 @@ def _next(uri: str, response: httpx2.Response) -> str:
             return target
     except (ValueError, UnfetchableError):
         # That is the fault of who sends us there, and may be mended by the next attempt.
-        raise FetchError(ReasonCode.EVIDENCE_UNREACHABLE, f"{_shown(uri)} sends us to no usable URL") from None
-    sentence = f"{_shown(uri)} sends us to {_shown(target)}, which is no web page"
+        raise FetchError(ReasonCode.EVIDENCE_UNREACHABLE, f"{shown(uri)} sends us to no usable URL") from None
+    sentence = f"{shown(uri)} sends us to {shown(target)}, which is no web page"
     raise FetchError(ReasonCode.EVIDENCE_AUTH_DENIED, sentence)
 
 
@@ -200,7 +228,7 @@ def _split(uri: str) -> SplitResult:
     except ValueError:
         pass
     # What is no URL may have its password anywhere before the last @.
-    raise UnfetchableError(f"{_shown(uri.rpartition('@')[2])!r} is no usable URL")
+    raise UnfetchableError(f"{shown(uri.rpartition('@')[2])!r} is no usable URL")
 
 
 def _origin(parts: SplitResult) -> tuple[str, str | None, int | None]:
@@ -209,7 +237,7 @@ def _origin(parts: SplitResult) -> tuple[str, str | None, int | None]:
 
 def _read_file(uri: str, roots: Sequence[Path], limit: int) -> bytes:
     """The bytes of a regular file under one of `roots`; outside of them nobody learns what exists."""
-    path, uri = _path_within(uri, roots), uri[:_MAX_SHOWN]
+    path, uri = _path_within(uri, roots), uri[:MAX_SHOWN]
     try:
         # The resolved path has no links left; one put there since is not followed, and no pipe holds us up.
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
@@ -223,7 +251,7 @@ def _read_file(uri: str, roots: Sequence[Path], limit: int) -> bytes:
     finally:
         os.close(descriptor)
     if len(data) > limit:
-        raise _too_large(uri, limit)
+        raise too_large(uri, limit)
     return data
 
 
@@ -231,23 +259,12 @@ def _path_within(uri: str, roots: Sequence[Path]) -> Path:
     try:
         parts = urlsplit(uri)
     except ValueError:
-        raise UnfetchableError(f"{uri[:_MAX_SHOWN]} is no usable URL") from None
+        raise UnfetchableError(f"{uri[:MAX_SHOWN]} is no usable URL") from None
     try:
         path = Path(unquote(parts.path)).resolve()
     except (OSError, ValueError, RuntimeError):  # a loop of links, a null byte
         path = Path()
     if parts.netloc not in {"", "localhost"} or not any(path.is_relative_to(root) for root in roots):
-        sentence = f"{uri[:_MAX_SHOWN]} is in no folder that may be read; the option file_roots would open one"
+        sentence = f"{uri[:MAX_SHOWN]} is in no folder that may be read; the option file_roots would open one"
         raise UnfetchableError(sentence, ReasonCode.EVIDENCE_AUTH_DENIED)
     return path
-
-
-def _too_large(uri: str, limit: int) -> UnfetchableError:
-    return UnfetchableError(f"{_shown(uri)} has more than {limit} bytes")
-
-
-def _shown(uri: str) -> str:
-    """`uri` as a message may show it: without credentials, without its query (which may hold a token), not endless."""
-    scheme, separator, rest = _SECRET.split(uri, maxsplit=1)[0].partition("://")
-    authority, slash, path = rest.partition("/")
-    return f"{scheme}{separator}{authority.rpartition('@')[2]}{slash}{path}"[:_MAX_SHOWN]

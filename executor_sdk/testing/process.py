@@ -53,7 +53,7 @@ from executor_sdk.protocol.wire import (
 )
 from executor_sdk.testing.drawn import drawn
 from executor_sdk.testing.server import running
-from executor_sdk.testing.tasks import Files
+from executor_sdk.testing.tasks import AnswersHttp, Files
 
 if TYPE_CHECKING:
     from typing import Unpack
@@ -163,6 +163,7 @@ def in_process(
     executor: Executor,
     *,
     files: Mapping[str, bytes] | None = None,
+    http: AnswersHttp | None = None,
     overrides: Mapping[Make, Make] | None = None,
     time: FakeTime | None = None,
     **options: Unpack[Options],
@@ -172,6 +173,8 @@ def in_process(
     Args:
         executor: the executor under test; it is not changed.
         files: what `task.fetch` and `candidate.fetch` find, by URI. There is no way to any network.
+        http: answers the requests of `task.http`: a function, plain or asynchronous, that takes the `httpx2.Request`
+            and returns an `httpx2.Response`. In the place of a secret it finds the reference, as `<env:CRM_TOKEN>`.
         overrides: dependencies, lifespans and included classes to put in place of others, by the function or class
             that makes them; a lifespan by another, by a class, or by a function that returns what it would yield.
         time: a clock that skips all waiting, in place of the real one.
@@ -189,7 +192,7 @@ def in_process(
     app = executor.application(
         executor.settings.changed(ledger=None, artifacts_dir=None, drain_s=DRAIN_S).changed(**options),
         artifacts=artifacts,
-        fetcher=Files(dict(files or {}), artifacts),
+        fetcher=Files(dict(files or {}), artifacts, http),
         overrides=overrides,
         observer=reports.hear,
         ledger=None if options.get("ledger") else MemoryLedger(),
@@ -197,16 +200,16 @@ def in_process(
         clock=None if time is None else time.now_ms,
     )
     passing = nullcontext if time is None else time.passing
-    http = pooled_http(httpx2.ASGITransport(app))
+    pool = pooled_http(httpx2.ASGITransport(app))
     with (
         _Crashes().listening() as crashes,
         start_blocking_portal("asyncio", {"loop_factory": time and time.new_loop}) as portal,
         portal.wrap_async_context_manager(_living(app, passing)),
     ):
         try:
-            yield InProcess(executor, portal, http, artifacts=kept, reports=reports, crashes=crashes, passing=passing)
+            yield InProcess(executor, portal, pool, artifacts=kept, reports=reports, crashes=crashes, passing=passing)
         finally:
-            portal.call(http.aclose)
+            portal.call(pool.aclose)
 
 
 @asynccontextmanager

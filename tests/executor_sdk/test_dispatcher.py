@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import anyio
+import httpx2
 import orjson
 import pytest
 
@@ -15,6 +16,7 @@ from executor_sdk.authoring.calling import Surroundings
 from executor_sdk.authoring.task import Task
 from executor_sdk.authoring.threads import Threads
 from executor_sdk.authoring.verdict import Candidate, Verdict
+from executor_sdk.client.web import WebRequest
 from executor_sdk.dispatcher import Dispatcher
 from executor_sdk.errors import FetchError, MalformedRequestError, Refuse, UnknownPolicyError, UnknownTaskTypeError
 from executor_sdk.executions.executions import Executions
@@ -40,6 +42,10 @@ class NoFetcher:
     async def fetch(self, uri: str, *, max_bytes: int | None = None) -> bytes:
         """Fails as an absent host does."""
         raise FetchError(ReasonCode.EVIDENCE_UNREACHABLE, f"{uri} is not there")
+
+    async def exchange(self, request: WebRequest) -> httpx2.Response:
+        """Fails as an absent host does."""
+        raise FetchError(ReasonCode.EVIDENCE_UNREACHABLE, f"{request.url} is not there")
 
     async def fetch_ref(self, ref: EvidenceRef) -> bytes:
         """Fails as an absent host does."""

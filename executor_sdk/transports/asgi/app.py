@@ -80,7 +80,7 @@ class Application:
 
     def _execute(self, body: bytes, caller: str, presence: Presence[Work], headers: Headers) -> Awaitable[Reply | None]:
         wants_new_work = _NEW_WORK in headers
-        return self._dispatcher.execute(body, caller, presence, wants_new_work=wants_new_work)
+        return self._dispatcher.execute(body, caller, presence, wants_new_work=wants_new_work, headers=headers)
 
     def _verify(self, body: bytes, caller: str, presence: Presence[Work], headers: Headers) -> Awaitable[Reply | None]:
         return self._dispatcher.verify(body, caller, presence)

@@ -201,6 +201,14 @@ def test_a_partial_output_stops_who_is_no_longer_wanted() -> None:
     assert told == ["half", "closed"]
 
 
+def test_a_task_by_hand_keeps_partial_outputs() -> None:
+    """As plain JSON."""
+    task = a_task()
+    assert a_function(task).answer == "so far so good"
+
+    assert task.partials == [{"answer": "so"}, {"answer": "so far"}]
+
+
 @pytest.mark.parametrize(
     ("output", "sentence"),
     [
