@@ -11,7 +11,7 @@ from typing import Any, Final, get_type_hints
 from executor_sdk.errors import HandlerSignatureError
 
 #: Frames of these modules stand between the author's code and the decorator's work.
-_OURS: Final = ("executor_sdk.authoring.", "executor_sdk.executor")
+_OURS: Final = ("executor_sdk.authoring.", "executor_sdk.executor", "executor_sdk.misuse")
 
 
 def resolved(function: Callable[..., Any], local_names: dict[str, Any]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from msgspec import Struct
 from executor_sdk.authoring.annotations import name_of, resolved
 from executor_sdk.authoring.calling import Surroundings
 from executor_sdk.errors import DefinitionError, StartError
+from executor_sdk.misuse import named
 
 #: What an author gives: a generator, or what `@asynccontextmanager` makes of one, that takes nothing or the executor.
 Opener: TypeAlias = Callable[..., AbstractAsyncContextManager[Any] | AsyncIterator[Any]]
@@ -161,7 +162,7 @@ async def _checked(
         expected = get_origin(kind) or kind
         if kind is not None and not _may_be(value, expected):
             raise StartError(
-                f"{name} yielded a {type(value).__name__}, but says that it yields {expected.__name__}, so this "
+                f"{name} yielded {named(value)}, but says that it yields {expected.__name__}, so this "
                 "executor does not start"
             )
         yield value
