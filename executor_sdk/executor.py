@@ -93,7 +93,8 @@ class Executor(Decorators):
         self.settings: Final = (settings or Settings()).changed(**options)
         self.registry: Final = HandlerRegistry(provider_family, model_id)
         # Text is a sequence, too, and a mistake as a whole.
-        openers: Any = [lifespan] if isinstance(lifespan, str) or not isinstance(lifespan, Sequence) else lifespan
+        given: Any = lifespan
+        openers: Any = [given] if isinstance(given, str) or not isinstance(given, Sequence) else given
         for opener in openers:
             self.registry.add_lifespan(lifespans.define(opener, self, callers_locals()))
         self._app: Application | None = None
