@@ -6,9 +6,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from executor_sdk.authoring.classes import execute, verify
+    from executor_sdk.authoring.agent_event import AgentEvent, Decision
+    from executor_sdk.authoring.classes import agent_event, execute, verify
     from executor_sdk.authoring.depends import Depends
-    from executor_sdk.authoring.streams import Progress
+    from executor_sdk.authoring.streams import Partial, Progress
     from executor_sdk.authoring.task import Task
     from executor_sdk.authoring.verdict import Candidate, Verdict
     from executor_sdk.client.executor_client import ExecutorClient
@@ -33,7 +34,9 @@ if TYPE_CHECKING:
     from executor_sdk.testing.process import in_process
 
 __all__ = [
+    "AgentEvent",
     "Candidate",
+    "Decision",
     "DefinitionError",
     "Depends",
     "EvidenceRef",
@@ -47,6 +50,7 @@ __all__ = [
     "InlineEvidence",
     "InvalidInputsError",
     "InvalidOutputError",
+    "Partial",
     "Progress",
     "ReasonCode",
     "Refuse",
@@ -56,6 +60,7 @@ __all__ = [
     "TaskTimeoutError",
     "TryLater",
     "Verdict",
+    "agent_event",
     "execute",
     "in_process",
     "verify",
@@ -63,17 +68,21 @@ __all__ = [
 
 #: Where the names live that are not in `errors`.
 _HOMES = {
+    "AgentEvent": "authoring.agent_event",
     "Candidate": "authoring.verdict",
+    "Decision": "authoring.agent_event",
     "Depends": "authoring.depends",
     "EvidenceRef": "protocol.wire",
     "Executor": "executor",
     "ExecutorClient": "client.executor_client",
     "InlineEvidence": "protocol.wire",
+    "Partial": "authoring.streams",
     "Progress": "authoring.streams",
     "ReasonCode": "protocol.reason_codes",
     "Settings": "settings",
     "Task": "authoring.task",
     "Verdict": "authoring.verdict",
+    "agent_event": "authoring.classes",
     "execute": "authoring.classes",
     "in_process": "testing.process",
     "verify": "authoring.classes",

@@ -1,9 +1,12 @@
-"""Stopping one asyncio task: cancel it, know afterwards who did, take it back; and alarms that share one timer."""
+"""Stopping one asyncio task: cancel it, put that off, know afterwards who did; and alarms that share one timer."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import Protocol
+import threading
+from collections.abc import Callable
+from time import monotonic
+from typing import Final, Protocol
 
 
 class Stop:
@@ -13,12 +16,12 @@ class Stop:
     the same for several times the price, on every call.
     """
 
-    __slots__ = ("_before", "_task", "strikes")
+    __slots__ = ("_before", "strikes", "task")
 
     def __init__(self, task: asyncio.Task[object] | None = None) -> None:
         task = asyncio.current_task() if task is None else task
         assert task is not None  # noqa: S101 - a coroutine runs in a task
-        self._task: asyncio.Task[object] = task
+        self.task: asyncio.Task[object] = task
         self._before = task.cancelling()
         #: How often this object has cancelled the task and not taken it back.
         self.strikes = 0
@@ -26,18 +29,133 @@ class Stop:
     @property
     def from_outside(self) -> bool:
         """Whether somebody else has asked the task to stop since this object was made."""
-        return self._task.cancelling() - self.strikes > self._before
+        return self.task.cancelling() - self.strikes > self._before
 
-    def strike(self) -> None:
-        """Cancel the task."""
+    def strike(self, *, at_once: bool = False) -> None:
+        """Cancel the task; unless it is to be `at_once`, after the blocks of a `Hold` on the task."""
+        hold = None if at_once else _holds.get(self.task)
+        if hold is not None and hold.puts_off(self):
+            return
         self.strikes += 1
-        self._task.cancel()
+        self.task.cancel()
 
     def take_back(self) -> None:
         """The task goes on: what this object asked of it no longer counts."""
         while self.strikes:
             self.strikes -= 1
-            self._task.uncancel()
+            self.task.uncancel()
+
+
+class Hold:
+    """Puts off the stops of one task while blocks are open that must not be interrupted; each for so many seconds.
+
+    Blocks may be nested, or open in several tasks and threads at once. A stop waits for the last of them to end, or to
+    have no time left; a block that begins meanwhile adds no time. Only stops wait: whoever cancels the task himself, as
+    an event loop that ends or a task group that fails, interrupts the blocks too.
+    """
+
+    __slots__ = ("_clock", "_dissolved", "_ends_s", "_lock", "_loop", "_overdue", "_task", "_timer", "_waiting")
+
+    def __init__(
+        self,
+        task: asyncio.Task[object] | None,
+        overdue: Callable[[], None],
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
+        """`task` is held, if there is one; `overdue` is called before a stop interrupts a block whose time is over.
+
+        `clock` tells seconds in any thread, as the time of an event loop that sleeps does not.
+        """
+        self._task = task
+        self._clock = clock
+        self._loop = None if task is None else task.get_loop()
+        self._overdue = overdue
+        self._lock = threading.Lock()
+        #: When the open blocks have no time left.
+        self._ends_s: list[float] = []
+        self._waiting: dict[Stop, None] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        self._dissolved = False
+
+    @property
+    def left_s(self) -> float:
+        """Seconds for which no stop interrupts; 0 where no block is open."""
+        return max(0.0, max((end_s - self._clock() for end_s in self._ends_s), default=0.0))
+
+    def enter(self, seconds: float) -> float:
+        """A block begins, in any thread; what to say when it ends."""
+        with self._lock:
+            end_s = self._clock() + seconds
+            if self._waiting:
+                end_s = min(end_s, max(self._ends_s, default=end_s))
+            self._ends_s.append(end_s)
+            if self._task is not None and not self._dissolved:
+                _holds[self._task] = self
+        return end_s
+
+    def leave(self, end_s: float) -> bool:
+        """A block ends, in any thread; whether it was the last one, and a stop has waited for that.
+
+        The stop strikes now, or out of a thread as soon as the loop can.
+        """
+        with self._lock:
+            self._ends_s.remove(end_s)
+            if not self._waiting or self._loop is None:
+                return False
+            is_last = not self._ends_s
+        if _running_loop() is self._loop:
+            self._look()
+        else:
+            self._loop.call_soon_threadsafe(self._look)
+        return is_last
+
+    def puts_off(self, stop: Stop) -> bool:
+        """Called in the loop: whether `stop` waits."""
+        with self._lock:
+            if not (left_s := self.left_s):
+                return False
+            self._waiting[stop] = None
+            if self._timer is None and self._loop is not None:
+                self._timer = self._loop.call_later(left_s, self._look)
+            return True
+
+    def dissolve(self) -> None:
+        """Called in the loop when what was held has ended: stops that still wait are forgotten."""
+        with self._lock:
+            self._dissolved = True
+            self._waiting.clear()
+            if self._task is not None:
+                _holds.pop(self._task, None)
+        self._stop_timer()
+
+    def _look(self) -> None:
+        """Called in the loop when a block has ended, or should have: what waits strikes, if that was the last block."""
+        self._stop_timer()
+        with self._lock:
+            if self._waiting and self._loop is not None and (left_s := self.left_s):
+                self._timer = self._loop.call_later(left_s, self._look)
+                return
+            waiting, self._waiting = self._waiting, {}
+        if waiting and self._ends_s:
+            self._overdue()
+        for stop in waiting:
+            stop.strike(at_once=True)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+
+#: The holds on tasks that have had such a block; nearly no task has.
+_holds: Final[dict[asyncio.Task[object], Hold]] = {}
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
 
 
 class Ringable(Protocol):

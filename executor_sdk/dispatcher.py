@@ -11,6 +11,7 @@ from typing import Final, NamedTuple, TypeVar
 
 from executor_sdk.artifacts.store import ArtifactStore
 from executor_sdk.authoring.calling import Surroundings
+from executor_sdk.authoring.event_handler import EventHandler
 from executor_sdk.authoring.handler import Handler
 from executor_sdk.authoring.health import THREADS
 from executor_sdk.authoring.ports import Fetcher, Ports
@@ -20,7 +21,7 @@ from executor_sdk.authoring.threads import Threads, left_behind
 from executor_sdk.authoring.verdict import Verdict
 from executor_sdk.authoring.verifier import Verifier
 from executor_sdk.cancelling import Alarms
-from executor_sdk.errors import ExecutorError, InvalidOutputError, MalformedRequestError
+from executor_sdk.errors import ExecutorError, InvalidOutputError, MalformedRequestError, UnknownEventTypeError
 from executor_sdk.executions.admission import Lane
 from executor_sdk.executions.clocks import SteadyClock
 from executor_sdk.executions.executions import Executions
@@ -35,15 +36,16 @@ from executor_sdk.policies.candidates import OutputRules
 from executor_sdk.policies.judging import Judging
 from executor_sdk.policies.schemas import UnusableSchemaError, is_costly
 from executor_sdk.policies.verdicts import Judgement, by_policy, lowered, verdict_answer
+from executor_sdk.protocol.agent_events import AgentEventRequest, EventText, event_answer
 from executor_sdk.protocol.canonical import declared_bytes
 from executor_sdk.protocol.incoming import DIGEST_BYTES, ExecuteRequest, VerifyRequest
 from executor_sdk.protocol.plain import Json, NotJsonError
 from executor_sdk.protocol.wire import WireError
 from executor_sdk.settings import Settings
 
-T = TypeVar("T", ExecuteRequest, VerifyRequest)
+T = TypeVar("T", ExecuteRequest, VerifyRequest, AgentEventRequest)
 
-#: Characters of an execution id or task id; a ledger keeps them.
+#: Characters of an execution id, a task id or the key of an event; a ledger keeps them.
 MAX_ID: Final = 512
 
 #: A body from this size on is read beside the event loop, which would stand still for it.
@@ -63,7 +65,7 @@ class _Prepared(NamedTuple):
 
 
 class Dispatcher:
-    """Answers the four endpoints for any transport."""
+    """Answers the endpoints for any transport."""
 
     def __init__(
         self,
@@ -88,6 +90,7 @@ class Dispatcher:
         self._prepared: dict[Handler, _Prepared] = {}
         self._verify_lane = Lane("verify")
         self._verify_alarms = Alarms(settings.verify_timeout_s)
+        self._event_lanes: dict[EventHandler, tuple[Lane, Alarms]] = {}
         self._judging = Judging(max_waiting=settings.max_judging, max_bytes=settings.max_judging_bytes)
 
     async def start(self) -> None:
@@ -124,6 +127,26 @@ class Dispatcher:
             return await self._verify(body, caller, presence)
         except Exception as error:  # noqa: BLE001 - every failure is answered
             return await _refusing(error)
+
+    @property
+    def hears_events(self) -> bool:
+        """Whether anybody handles agent events."""
+        return bool(self._registry.event_handlers)
+
+    async def agent_event(self, body: bytes, caller: str = "", presence: Presence[Work] | None = None) -> Reply | None:
+        """Answer `POST /agent-events`: deliveries of one event are one work, and the first that ends well its last.
+
+        None if the caller went away first. Whatever goes wrong is a reply, too.
+        """
+        try:
+            read = partial(_read, AgentEventRequest, body, self._settings.max_depth)
+            request = read() if len(body) < LARGE_BYTES else await self._judging.beside(read, len(body))
+            ask, plan = self._told_of(request, caller, len(body))
+        except Exception as error:  # noqa: BLE001 - every failure is answered
+            return await _refusing(error)
+        run = self._run(ask, plan, presence)
+        del body, read, request, plan
+        return await run
 
     async def answered(self, keys: Sequence[Key]) -> None:
         """The transport sent the replies to these asks whole, each to a caller that was still there."""
@@ -168,7 +191,7 @@ class Dispatcher:
         return self._asked(_read(ExecuteRequest, body, self._settings.max_depth), caller, wants_new_work)
 
     def _asked(self, request: ExecuteRequest, caller: str, wants_new_work: bool) -> tuple[Ask, Plan]:
-        _check_ids(request)
+        _check_ids(("execution_id", request.execution_id), ("task_id", request.task_id))
         handler = self._registry.find(request.task_type, request.profile)
         prepared = self._prepared.get(handler) or self._prepare(handler)
         rules, schema_digest = _rules(request)
@@ -187,7 +210,7 @@ class Dispatcher:
         perform = partial(
             self._produce, prepared=prepared, rules=rules, request=request, inputs=inputs, step_digest=step_digest
         )
-        return ask, Plan(prepared.lane, prepared.linger_s, perform, request.size_bytes)
+        return ask, Plan(prepared.lane, prepared.linger_s, perform, request.size_bytes, handler.task_type)
 
     async def _run(self, ask: Ask, plan: Plan | None, presence: Presence[Work] | None) -> Reply | None:
         run = self._executions.run(ask, plan, presence)
@@ -228,6 +251,9 @@ class Dispatcher:
                 "evidence_inline": produced.evidence_inline,
                 "evidence_refs": produced.evidence_refs,
             }
+            if produced.metrics:
+                # Kernels read the three above and no more; a candidate's hash is made of those.
+                answer["metrics"] = produced.metrics
             body = _encoded(answer)
             if body is not None and is_costly(rules.schema, len(body)):
                 found = await self._judging.beside(partial(rules.breaches, answer, encoded=body), len(body))
@@ -254,29 +280,71 @@ class Dispatcher:
         judge = partial(policy.judge, schema, output, request.policy.policy_params)
         evaluation = await self._judging.run(judge, schema, len(output), len(body))
         proposed: Key = (caller, "execute", request.candidate.execution_id)
-        verifier = self._registry.verifier
-        if verifier is None or not evaluation.passed:
+        if not self._registry.verifiers or not evaluation.passed:
             # Judging by the policy alone is over in microseconds: nothing to join, nothing worth remembering.
             return Reply(None, await self._told(request, by_policy(evaluation), proposed))
         digest = blake2b(body, digest_size=DIGEST_BYTES)
         ask = Ask((caller, "verify", digest.hexdigest()), digest.digest())
-        perform = partial(self._judge, verifier=verifier, request=request, evaluation=evaluation, proposed=proposed)
+        perform = partial(self._judge, request=request, evaluation=evaluation, proposed=proposed)
         run = self._run(ask, Plan(self._verify_lane, self._settings.linger_ms / 1000, perform, len(body)), presence)
         del body, request, schema, output, judge, perform
         return await run
 
-    async def _judge(
-        self, live: LiveWork, *, verifier: Verifier, request: VerifyRequest, evaluation: Evaluation, proposed: Key
-    ) -> Outcome:
+    async def _judge(self, live: LiveWork, *, request: VerifyRequest, evaluation: Evaluation, proposed: Key) -> Outcome:
         threads: list[asyncio.Future[None]] = []
         left_behind.set(threads)
         try:
-            verdict = await verifier.judge(request.candidate, self._fetcher, self._around, self._verify_alarms)
+            verdict = await self._verdict(request, proposed)
         except ExecutorError as error:
             return failed(error)
         finally:
             _note(live, threads)
+        if verdict is None:
+            return await self._told(request, by_policy(evaluation), proposed)
         return await self._told(request, lowered(evaluation, _judgement(verdict), bind(request.policy)), proposed)
+
+    async def _verdict(self, request: VerifyRequest, proposed: Key) -> Verdict | None:
+        """What the author says; None where no verifier is for such candidates."""
+        task_type: str | None = None
+        judge: Verifier | Verdict | None = self._registry.only_verifier
+        if judge is None:
+            work = await self._executions.find(proposed)
+            task_type = None if work is None else work.task_type
+            judge = self._registry.verifiers.choose(task_type, request.output_text)
+        if isinstance(judge, Verifier):
+            return await judge.judge(request.candidate, task_type, self._fetcher, self._around, self._verify_alarms)
+        return judge
+
+    def _told_of(self, request: AgentEventRequest, caller: str, size_bytes: int) -> tuple[Ask, Plan]:
+        event = request.event
+        _check_ids(("event_id", event.event_id), ("dedupe_key", event.dedupe_key or event.event_id))
+        handler = self._registry.event_handlers.find(event.event_type)
+        if handler is None:
+            raise UnknownEventTypeError(f"nobody here handles agent events of type {event.event_type[:100]!r}")
+        payload = handler.shape.read(bytes(event.payload))
+        if (lane := self._event_lanes.get(handler)) is None:
+            alarms = Alarms(handler.timeout_s(self._settings))
+            lane = (Lane(f"event {handler.kinds}", handler.limits.max_concurrency), alarms)
+            self._event_lanes[handler] = lane
+        perform = partial(self._decide, handler=handler, event=event, payload=payload, alarms=lane[1])
+        ask = Ask((caller, "event", request.name), request.digest())
+        return ask, Plan(lane[0], self._settings.linger_ms / 1000, perform, size_bytes)
+
+    async def _decide(
+        self, live: LiveWork, *, handler: EventHandler, event: EventText, payload: object, alarms: Alarms
+    ) -> Outcome:
+        threads: list[asyncio.Future[None]] = []
+        left_behind.set(threads)
+        try:
+            decided = await handler.decide(event, payload, self._around, alarms)
+        except ExecutorError as error:
+            return failed(error)
+        finally:
+            _note(live, threads)
+        told = event_answer(
+            event, ok=decided.ok, acked_at=self._clock(), detail=decided.detail, decision=decided.decision
+        )
+        return answered(told)
 
     async def _told(self, request: VerifyRequest, judgement: Judgement, proposed: Key) -> Outcome:
         """The verdict as it goes out. Whoever is told anything but `passed` may want new work from now on."""
@@ -328,8 +396,8 @@ def _read(kind: type[T], body: bytes, max_depth: int) -> T:
         raise MalformedRequestError(f"the body is not what this endpoint takes: {error}") from None
 
 
-def _check_ids(request: ExecuteRequest) -> None:
-    for name, text in (("execution_id", request.execution_id), ("task_id", request.task_id)):
+def _check_ids(*ids: tuple[str, str]) -> None:
+    for name, text in ids:
         if not text.strip() or len(text) > MAX_ID:
             raise MalformedRequestError(f"{name} must not be blank nor longer than {MAX_ID} characters")
 

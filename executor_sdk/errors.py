@@ -10,6 +10,7 @@ attempt, so `retryable` is derived from `status_code` and set by nobody.
     ├── RequestError             4xx  the kernel will not try again
     │   ├── MalformedRequestError 400   UnknownTaskTypeError 404   InvalidInputsError 422
     │   ├── UnknownPolicyError    400   BodyTooLargeError    413   BodyDiffersError   409
+    │   ├── UnknownEventTypeError 404
     │   └── Refuse                422   an author raises it: "never ask me this again"
     ├── TaskError                5xx  the kernel may try again
     │   ├── InvalidOutputError    500   HandlerCrashedError  500   TaskTimeoutError   504
@@ -108,8 +109,15 @@ class UnknownTaskTypeError(RequestError):
     code = "UNKNOWN_TASK_TYPE"
 
 
+class UnknownEventTypeError(RequestError):
+    """No function takes this type of agent event."""
+
+    status_code = 404
+    code = "UNKNOWN_EVENT_TYPE"
+
+
 class InvalidInputsError(RequestError):
-    """The task's inputs do not fit the handler's input type."""
+    """The task's inputs, or the event's payload, do not fit the function's type."""
 
     status_code = 422
     code = "INVALID_INPUTS"

@@ -16,6 +16,7 @@ from executor_sdk.artifacts.memory import MemoryArtifacts
 from executor_sdk.artifacts.store import ArtifactStore, digest_in
 from executor_sdk.authoring import classes
 from executor_sdk.authoring import lifespan as lifespans
+from executor_sdk.authoring.agent_event import AgentEvent
 from executor_sdk.authoring.annotations import callers_locals, name_of
 from executor_sdk.authoring.calling import Surroundings
 from executor_sdk.authoring.decorators import Decorators
@@ -80,7 +81,7 @@ class Executor(Decorators):
             lifespan: one asynchronous context manager function, or several: opened in their order before the first
                 request, closed in reverse after the last work (only a thread that did not end in time may outlive
                 them). What one yields is a state of the process, and every function of this executor gets it that
-                asks for its type, as `pools: Pools`.
+                asks for its type, as `pools: Pools`; likewise `settings: Settings`, which a lifespan may take, too.
 
         Raises:
             DefinitionError: a blank name, an option that does not exist, a value that does not fit its option, or a
@@ -123,8 +124,8 @@ class Executor(Decorators):
 
         A class is one part of the state of the process: an instance is made when an application starts, its `setup`
         opens it, its `close` ends it after the last work, its `health` is the health check, and its methods do what
-        `executor_sdk.execute` and `executor_sdk.verify` say above them. `close` is called where `setup` has succeeded.
-        Names and settings stay those of this executor.
+        `execute`, `verify` and `agent_event` of `executor_sdk` say above them. `close` is called where `setup` has
+        succeeded. Names and settings stay those of this executor.
 
             @executor.include
             class Analyst:
@@ -207,7 +208,7 @@ class Executor(Decorators):
             artifacts: where artifacts are kept, in place of what the settings say.
             fetcher: what `task.fetch` brings, in place of the guarded egress.
             overrides: dependencies, lifespans and classes to put in place of others, for tests.
-            observer: is told of every progress; what it returns cancels the work, for that reason.
+            observer: is told of every progress and partial output; what it returns cancels the work, for that reason.
             ledger: where executions are recorded, in place of what the settings say.
             over_decorators: names of settings that hold for each handler, whatever its decorator says.
             clock: epoch milliseconds, in place of the real ones.
@@ -225,23 +226,23 @@ class Executor(Decorators):
             fetcher=fetcher or egress,
             clock=clock,
         )
-        return Application(dispatcher, settings, state=self._opened(around, overrides or {}, egress))
+        return Application(dispatcher, settings, state=self._opened(around, overrides or {}, settings, egress))
 
     def _surroundings(self, settings: Settings, overrides: Mapping[Make, Make]) -> Surroundings:
-        reader = Reader((Task, Candidate), {}, self.registry.states)
+        reader = Reader((Task, Candidate, AgentEvent), {}, self.registry.states)
         parts = {part.source for part in self.registry.lifespans}
         replaced = {make: reader.dependency(other) for make, other in overrides.items() if make not in parts}
-        return Surroundings(Threads(settings.threads), replaced, {})
+        return Surroundings(Threads(settings.threads), replaced, {Settings: settings})
 
     @asynccontextmanager
     async def _opened(
-        self, around: Surroundings, overrides: Mapping[Make, Make], egress: Egress
+        self, around: Surroundings, overrides: Mapping[Make, Make], settings: Settings, egress: Egress
     ) -> AsyncIterator[None]:
         """The time in which functions have their state, and may fetch."""
         parts = [lifespans.replaced(part, overrides.get(part.source)) for part in self.registry.lifespans]
         async with AsyncExitStack() as stack:
             stack.push_async_callback(egress.aclose)
-            await lifespans.open_all(parts, around, stack)
+            await lifespans.open_all(parts, around, settings, stack)
             yield
 
     def _ledger(self, settings: Settings) -> Ledger:

@@ -52,6 +52,10 @@ class Settings(Struct, frozen=True, kw_only=True):
     threads: int = 40
     #: How long running work may go on when the server shuts down.
     drain_s: float = 20.0
+    #: How long one part of the state of the process, a lifespan or a class, may take to open; then nothing is served.
+    setup_s: float = 600.0
+    #: How long one part of the state of the process may take to close; then it is left as it is.
+    close_s: float = 10.0
 
     #: Bytes of one request; a larger one is answered 413.
     max_body_bytes: int = MAX_BODY_BYTES
@@ -134,6 +138,10 @@ OPTIONS: Final = options_of(
         "max_concurrency": 1, "threads": 1, "max_body_bytes": 1, "max_depth": 8, "max_connections": 1,
         "max_head_bytes": 1_024,
     } | dict.fromkeys(
-        ("timeout_s", "verify_timeout_s", "body_timeout_s", "fetch_timeout_s", "head_timeout_s"), 0.001
+        (
+            "timeout_s", "verify_timeout_s", "setup_s", "close_s", "body_timeout_s", "fetch_timeout_s",
+            "head_timeout_s",
+        ),
+        0.001,
     ),
 )  # fmt: skip

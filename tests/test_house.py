@@ -25,6 +25,7 @@ TESTED_ELSEWHERE = {
     "executor_sdk/conformance/suite/execute.py": "conformance/test_suite.py",
     "executor_sdk/conformance/suite/verify.py": "conformance/test_suite.py",
     "executor_sdk/conformance/target.py": "conformance/test_examination.py",
+    "executor_sdk/executions/record.py": "executor_sdk/executions/test_memory.py",
     "executor_sdk/executions/works.py": "executor_sdk/executions/test_executions.py",
     "executor_sdk/policies/schema_bounds.py": "executor_sdk/policies/test_schemas.py",
     "kernel_stub/errors.py": "kernel_stub/api/test_bad_input.py",
@@ -33,6 +34,21 @@ TESTED_ELSEWHERE = {
     "kernel_stub/runs/holdings.py": "kernel_stub/runs/test_leases.py",
     "kernel_stub/store/claims.py": "kernel_stub/store/test_sqlite.py",
     "kernel_stub/store/port.py": "kernel_stub/store/test_sqlite.py",
+}
+
+#: Tests in which a sleep stands outside of any loop, and what it is there, if no wait for a condition.
+SLEEPS = {
+    "conformance/model.py": "the time that the model's work takes",
+    "end_to_end/killable_executor.py": "the time that a step takes",
+    "end_to_end/test_kills.py": "the moment of a kill, drawn by chance",
+    "executor_sdk/executions/test_executions.py": "the time that a slow ledger takes",
+    "executor_sdk/test_cancelling.py": "the time between two alarms",
+    "executor_sdk/testing/test_fake_time.py": "none: the clock is fake",
+    "executor_sdk/transports/test_asgi.py": "the time after which a caller is watched, which nothing outside tells of",
+    "executor_sdk/transports/test_hearing.py": "the time that a quick answer takes",
+    "executor_sdk/transports/test_lost_race.py": "the times of recorded calls",
+    "executor_sdk/transports/test_slow_steps.py": "the times of recorded calls",
+    "kernel_stub/scripted.py": "the time that scripted work takes",
 }
 
 
@@ -109,3 +125,21 @@ def test_no_two_public_classes_share_a_name() -> None:
                 homes.setdefault(node.name, []).append(name_of(room))
 
     assert {name: rooms_of for name, rooms_of in homes.items() if len(rooms_of) > 1} == {}
+
+
+def test_no_test_sleeps_in_place_of_a_condition() -> None:
+    """Too short a wait tests nothing, and too long a one is paid each time: a sleep stands in a loop that ends when
+    what is waited for has happened."""
+    tests = sorted((ROOT / "tests").rglob("*.py"))
+    sleeping = [test.relative_to(ROOT / "tests").as_posix() for test in tests if _sleeps(ast.parse(test.read_text()))]
+
+    assert sleeping == sorted(SLEEPS)
+
+
+def _sleeps(node: ast.AST) -> bool:
+    """Whether `sleep` is called for some time outside of any `while`."""
+    if isinstance(node, ast.While):
+        return False
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "sleep":
+        return [ast.unparse(argument) for argument in node.args] != ["0"]
+    return any(_sleeps(child) for child in ast.iter_child_nodes(node))

@@ -36,6 +36,7 @@ class Marks(Decorators):
 
 execute: Final = Marks().execute
 verify: Final = Marks().verify
+agent_event: Final = Marks().agent_event
 
 
 def is_method(function: Callable[..., Any]) -> bool:

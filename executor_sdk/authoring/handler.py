@@ -38,6 +38,8 @@ class Produced(Struct, frozen=True):
     output: Json
     evidence_inline: list[dict[str, Json]]
     evidence_refs: list[dict[str, Json]]
+    #: What was used on the way, by name.
+    metrics: dict[str, Json]
 
 
 class Limits(Struct, frozen=True, kw_only=True):
@@ -144,7 +146,7 @@ class Handler(Struct, frozen=True, eq=False):
             )
         finally:
             task.end()
-        return Produced(self.output_shape.plain(value), task.evidence_inline, task.evidence_refs)
+        return Produced(self.output_shape.plain(value), task.evidence_inline, task.evidence_refs, task.metrics)
 
 
 def define(

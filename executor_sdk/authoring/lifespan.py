@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
+import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from functools import partial
+from types import TracebackType
 from typing import Any, Final, TypeAlias, get_args, get_origin
 
 import anyio.to_thread
@@ -15,8 +18,12 @@ from executor_sdk.authoring.annotations import name_of, resolved
 from executor_sdk.authoring.calling import Surroundings
 from executor_sdk.errors import DefinitionError, StartError
 from executor_sdk.misuse import named
+from executor_sdk.settings import Settings
 
-#: What an author gives: a generator, or what `@asynccontextmanager` makes of one, that takes nothing or the executor.
+logger = logging.getLogger(__name__)
+
+#: What an author gives: a generator, or what `@asynccontextmanager` makes of one; it may take the executor, and the
+#: settings under which it is served.
 Opener: TypeAlias = Callable[..., AbstractAsyncContextManager[Any] | AsyncIterator[Any]]
 
 #: Whose classes stand for anything, so that a parameter of such a type says nothing about where its value comes from.
@@ -32,21 +39,48 @@ class Lifespan(Struct, frozen=True, eq=False):
     source: Callable[..., Any]
     #: The type by which functions ask for what it yields; None where it yields nothing.
     kind: Any
-    manager: Callable[[], AbstractAsyncContextManager[object]]
+    manager: Callable[[Settings], AbstractAsyncContextManager[object]]
 
-    async def open(self, stack: AsyncExitStack) -> object:
-        """What it yields; `stack` closes it.
+    async def open(self, stack: AsyncExitStack, settings: Settings) -> object:
+        """What it yields; `stack` closes it. Both end in the time that the settings give.
 
         Raises:
-            StartError: it raised, or yields something else than it says; the cause holds the traceback.
+            StartError: it raised, took too long, or yields something else than it says; the cause holds the traceback.
         """
+        name, manager = name_of(self.source), self.manager(settings)
+        limit = asyncio.timeout(settings.setup_s)
         try:
-            return await stack.enter_async_context(self.manager())
+            async with limit:
+                value = await manager.__aenter__()
         except StartError:
             raise
         except Exception as error:
-            sentence = f"{name_of(self.source)} raised {type(error).__name__}, so this executor does not start"
+            what = f"did not open within {settings.setup_s:g} s (setup_s)" if limit.expired() else _raised(error)
+            sentence = f"{name} {what}, so this executor does not start"
             raise StartError(f"{sentence}; the log has the traceback") from error
+        stack.push_async_exit(_Close(name, manager, settings.close_s))
+        return value
+
+
+class _Close(Struct, frozen=True):
+    """The end of one part: a part that does not end in time is left as it is, so that the next ones are closed."""
+
+    name: str
+    manager: AbstractAsyncContextManager[object]
+    close_s: float
+
+    async def __call__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool | None:
+        limit = asyncio.timeout(self.close_s)
+        try:
+            async with limit:
+                return await self.manager.__aexit__(kind, error, trace)
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            logger.exception("%s did not close within %g s (close_s); it is left as it is", self.name, self.close_s)
+            return None
 
 
 def define(function: Opener, executor: object, local_names: Mapping[str, Any]) -> Lifespan:
@@ -64,10 +98,12 @@ def define(function: Opener, executor: object, local_names: Mapping[str, Any]) -
     written = inspect.unwrap(function)
     hints = resolved(written, dict(local_names))
     kind = _yielded(written, hints.get("return"))
-    if parameters := list(inspect.signature(written).parameters.values()):
-        _check_parameters(written, parameters, hints, executor)
-        manager = partial(manager, executor)
-    return Lifespan(function, kind, partial(_checked, manager, kind, name_of(written)))
+    gives = _given(written, hints, executor)
+
+    def open_it(settings: Settings) -> AbstractAsyncContextManager[object]:
+        return _checked(manager(*(settings if one is Settings else one for one in gives)), kind, name_of(written))
+
+    return Lifespan(function, kind, open_it)
 
 
 def lifespan_of(taken: type) -> Lifespan:
@@ -77,15 +113,18 @@ def lifespan_of(taken: type) -> Lifespan:
         DefinitionError: it cannot be made or opened with nothing.
     """
     _check_takes_nothing(f"{taken.__qualname__}.__init__", list(inspect.signature(taken).parameters.values()))
-    return Lifespan(taken, taken, partial(_living, taken, _hook(taken, "setup"), _hook(taken, "close")))
+    setup, close = _hook(taken, "setup"), _hook(taken, "close")
+    return Lifespan(taken, taken, lambda _: _living(taken, setup, close))
 
 
 def replaced(lifespan: Lifespan, other: Callable[..., Any] | None) -> Lifespan:
     """`lifespan` as a test has it: opened by another one, made by a class or by a function; None leaves it."""
     if other is None:
         return lifespan
-    manager = lifespan_of(other).manager if inspect.isclass(other) else _manager_of(other)
-    return Lifespan(lifespan.source, lifespan.kind, manager or partial(_returned, other))
+    if inspect.isclass(other):
+        return Lifespan(lifespan.source, lifespan.kind, lifespan_of(other).manager)
+    manager = _manager_of(other) or partial(_returned, other)
+    return Lifespan(lifespan.source, lifespan.kind, lambda _: manager())
 
 
 def method_of(taken: type, name: str) -> Callable[..., Any] | None:
@@ -100,14 +139,16 @@ def method_of(taken: type, name: str) -> Callable[..., Any] | None:
     raise DefinitionError(f"{taken.__qualname__}.{name} is a {type(found).__name__}; write it as a method")
 
 
-async def open_all(lifespans: Iterable[Lifespan], around: Surroundings, stack: AsyncExitStack) -> None:
+async def open_all(
+    lifespans: Iterable[Lifespan], around: Surroundings, settings: Settings, stack: AsyncExitStack
+) -> None:
     """Open all of them in their order, for `stack` to close in reverse; what they yield is then in `around`.
 
     Raises:
         StartError: one of them cannot be opened.
     """
     for lifespan in lifespans:
-        value = await lifespan.open(stack)
+        value = await lifespan.open(stack, settings)
         if lifespan.kind is not None:
             around.state[lifespan.kind] = value
 
@@ -137,28 +178,27 @@ def _yielded(function: Callable[..., Any], returns: Any) -> Any:
     return kind
 
 
-def _check_parameters(
-    function: Callable[..., Any], parameters: list[inspect.Parameter], hints: Mapping[str, Any], executor: object
-) -> None:
-    first, *others = parameters
-    hint = hints.get(first.name, object)
-    takes_executor = (
-        first.kind in {first.POSITIONAL_ONLY, first.POSITIONAL_OR_KEYWORD}
-        and inspect.isclass(hint)
-        and isinstance(executor, hint)
-    )
-    if others or not takes_executor:
-        names = ", ".join(one.name for one in parameters)
-        raise DefinitionError(
-            f"{name_of(function)} takes {names}; a lifespan takes nothing, or the executor as `executor: Executor`"
-        )
+def _given(function: Callable[..., Any], hints: Mapping[str, Any], executor: object) -> list[object]:
+    """What to call it with: the executor, and `Settings` for those that count at the start."""
+    gives: list[object] = []
+    for parameter in inspect.signature(function).parameters.values():
+        hint = hints.get(parameter.name, object)
+        known = parameter.kind in {parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD} and inspect.isclass(hint)
+        if known and hint is not object and issubclass(Settings, hint):
+            gives.append(Settings)
+        elif known and isinstance(executor, hint):
+            gives.append(executor)
+        else:
+            raise DefinitionError(
+                f"{name_of(function)} takes {parameter.name}; a lifespan takes nothing, or the executor as "
+                "`executor: Executor`, or the settings as `settings: Settings`"
+            )
+    return gives
 
 
 @asynccontextmanager
-async def _checked(
-    manager: Callable[[], AbstractAsyncContextManager[object]], kind: Any, name: str
-) -> AsyncIterator[object]:
-    async with manager() as value:
+async def _checked(manager: AbstractAsyncContextManager[object], kind: Any, name: str) -> AsyncIterator[object]:
+    async with manager as value:
         expected = get_origin(kind) or kind
         if kind is not None and not _may_be(value, expected):
             raise StartError(
@@ -179,6 +219,10 @@ def _may_be(value: object, kind: type) -> bool:
         return isinstance(value, kind)
     except TypeError:  # a protocol, or a TypedDict: nobody can ask
         return True
+
+
+def _raised(error: Exception) -> str:
+    return f"raised {type(error).__name__}"
 
 
 def _hook(taken: type, name: str) -> Callable[[Any], Any] | None:
@@ -207,7 +251,7 @@ async def _called(hook: Callable[[Any], Any], instance: object) -> None:
     if inspect.iscoroutinefunction(hook):
         await hook(instance)
     else:
-        await anyio.to_thread.run_sync(hook, instance)
+        await anyio.to_thread.run_sync(hook, instance, abandon_on_cancel=True)
 
 
 def _check_takes_nothing(name: str, parameters: list[inspect.Parameter]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Protocol
 
@@ -29,8 +30,15 @@ class Pulse(Protocol):
     def progress(self, fraction: float, note: str) -> None:
         """Record how far the work is. Raises TaskCancelled once the work is no longer wanted."""
 
+    def partial(self, output: bytes) -> None:
+        """Keep the output as far as it is known, as JSON. Raises TaskCancelled once the work is no longer wanted."""
+
     def cancelled(self) -> bool:
         """Whether the work is no longer wanted."""
+
+    @property
+    def worker(self) -> asyncio.Task[object] | None:
+        """The task that does the work, which is cancelled to stop it; None where nothing stops it so."""
 
 
 class Ports:

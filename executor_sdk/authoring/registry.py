@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from msgspec import structs
 
 from executor_sdk.authoring.annotations import name_of
+from executor_sdk.authoring.event_handler import EventHandler, EventHandlers
 from executor_sdk.authoring.handler import Handler
 from executor_sdk.authoring.health import HealthCheck
 from executor_sdk.authoring.lifespan import Lifespan
 from executor_sdk.authoring.verifier import Verifier
+from executor_sdk.authoring.verifiers import Verifiers
 from executor_sdk.errors import DefinitionError, DuplicateHandlerError, UnknownTaskTypeError
 from executor_sdk.protocol.plain import Json
 from executor_sdk.settings import Settings
@@ -28,7 +30,8 @@ class HandlerRegistry:
     provider_family: str
     model_id: str
     handlers: list[Handler] = field(default_factory=list)
-    verifier: Verifier | None = None
+    verifiers: Verifiers = field(default_factory=Verifiers)
+    event_handlers: EventHandlers = field(default_factory=EventHandlers)
     health_check: HealthCheck | None = None
     lifespans: list[Lifespan] = field(default_factory=list)
 
@@ -40,6 +43,7 @@ class HandlerRegistry:
             if not value.strip():
                 raise DefinitionError(f"{name} is blank; kernels keep an executor's reputation under it, so name one")
         self._by_name: dict[tuple[str, str], Handler] = {}
+        self._task_types: dict[str, None] = {}
         for handler in self.handlers:
             self._index(handler)
 
@@ -52,11 +56,6 @@ class HandlerRegistry:
         self._check_free(handler)
         self._index(handler)
         self.handlers.append(handler)
-
-    def set_verifier(self, verifier: Verifier) -> None:
-        """Take the one verifier in; `/verify` says nothing that could tell two apart."""
-        self._check_no_verifier(verifier)
-        self.verifier = verifier
 
     def set_health_check(self, check: HealthCheck) -> None:
         """Take the one health check in."""
@@ -81,8 +80,10 @@ class HandlerRegistry:
         """
         for handler in other.handlers:
             self._check_free(handler)
-        if other.verifier is not None:
-            self._check_no_verifier(other.verifier)
+        for verifier in other.verifiers:
+            self.verifiers.check(verifier)
+        for event_handler in other.event_handlers:
+            self.event_handlers.check(event_handler)
         if other.health_check is not None:
             self._check_no_health_check(other.health_check)
         for lifespan in other.lifespans:
@@ -91,7 +92,10 @@ class HandlerRegistry:
             self.add_lifespan(lifespan)
         for handler in other.handlers:
             self.add(handler)
-        self.verifier = other.verifier or self.verifier
+        for verifier in other.verifiers:
+            self.verifiers.add(verifier)
+        for event_handler in other.event_handlers:
+            self.event_handlers.add(event_handler)
         self.health_check = other.health_check or self.health_check
 
     def left_to(self, options: Collection[str]) -> HandlerRegistry:
@@ -103,8 +107,8 @@ class HandlerRegistry:
 
     @property
     def states(self) -> tuple[Any, ...]:
-        """The types by which functions may ask for the state of the process."""
-        return tuple(lifespan.kind for lifespan in self.lifespans if lifespan.kind is not None)
+        """The types by which functions may ask for the state of the process, the settings among it."""
+        return (Settings, *(lifespan.kind for lifespan in self.lifespans if lifespan.kind is not None))
 
     def find(self, task_type: str, profile: str) -> Handler:
         """The handler for a task.
@@ -120,7 +124,12 @@ class HandlerRegistry:
     @property
     def task_types(self) -> list[str]:
         """All task types, each once, as first declared."""
-        return list(dict.fromkeys(handler.task_type for handler in self.handlers))
+        return list(self._task_types)
+
+    @property
+    def only_verifier(self) -> Verifier | None:
+        """The verifier that judges whatever comes, where there is no second task type that it could ask for."""
+        return self.verifiers.only if len(self._task_types) < 2 else None
 
     @property
     def profiles(self) -> list[str]:
@@ -129,7 +138,6 @@ class HandlerRegistry:
 
     def capabilities(self, settings: Settings) -> dict[str, Json]:
         """The document of /capabilities: the contract's four fields first, then what this kit adds."""
-        codes = self.verifier.own_codes if self.verifier else {}
         return {
             "task_types": self.task_types,
             "profiles": self.profiles,
@@ -137,12 +145,15 @@ class HandlerRegistry:
             "model_id": self.model_id,
             "schema_version": SCHEMA_VERSION,
             "handlers": [_described(handler, settings) for handler in self.handlers],
-            "reason_codes": {str(code): name for code, name in codes.items()},
-            "verifier": self.verifier is not None,
+            "reason_codes": {str(code): name for code, name in self.verifiers.own_codes.items()},
+            "verifier": len(self.verifiers) > 0,
+            "verifiers": [_told(one, "task_types", "output_schema") for one in self.verifiers],
+            "agent_events": [_told(one, "event_types", "payload_schema") for one in self.event_handlers],
         }
 
     def _index(self, handler: Handler) -> None:
         self._by_name.update(dict.fromkeys(((handler.task_type, one) for one in handler.profiles), handler))
+        self._task_types[handler.task_type] = None
 
     def _check_free(self, handler: Handler) -> None:
         for profile in handler.profiles:
@@ -152,13 +163,6 @@ class HandlerRegistry:
                     f"{taken.name} and {handler.name} both want task type {handler.task_type!r} in profile "
                     f"{profile!r}; give one of them another task type, or profiles=('another',)"
                 )
-
-    def _check_no_verifier(self, verifier: Verifier) -> None:
-        if self.verifier is not None:
-            raise DuplicateHandlerError(
-                f"{self.verifier.name} verifies already, and /verify does not name a task type; let one function "
-                f"take Candidate[A | B] and call {verifier.name}"
-            )
 
     def _check_no_health_check(self, check: HealthCheck) -> None:
         if self.health_check is not None:
@@ -190,9 +194,18 @@ def _described(handler: Handler, settings: Settings) -> dict[str, Json]:
     return {
         "task_type": handler.task_type,
         "profiles": list(handler.profiles),
-        "description": (handler.function.__doc__ or "").strip().partition("\n")[0],
+        "description": _first_line(handler.function),
         "timeout_s": handler.timeout_s(settings),
         "max_concurrency": handler.max_concurrency,
         "input_schema": handler.input_schema,
         "output_schema": handler.output_schema,
     }
+
+
+def _told(one: Verifier | EventHandler, kinds: str, schema: str) -> dict[str, Json]:
+    # Null stands for all that no other function is for.
+    return {kinds: list(one.kinds) or None, "description": _first_line(one.function), schema: one.shape.schema}
+
+
+def _first_line(function: Callable[..., Any]) -> str:
+    return (function.__doc__ or "").strip().partition("\n")[0]

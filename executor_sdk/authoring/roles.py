@@ -7,8 +7,9 @@ from typing import Any, TypeAlias
 
 from msgspec import Struct
 
+from executor_sdk.authoring import event_handler, health, verifier
 from executor_sdk.authoring import handler as handlers
-from executor_sdk.authoring import health, verifier
+from executor_sdk.authoring.agent_event import AgentEvent
 from executor_sdk.authoring.handler import Limits
 from executor_sdk.authoring.registry import HandlerRegistry
 from executor_sdk.authoring.signature import Reader
@@ -26,14 +27,23 @@ class Executes(Struct, frozen=True):
 
 
 class Verifies(Struct, frozen=True):
-    """What `verify` says of a function."""
+    """What `verify` says of a function: whose candidates it judges; empty: all that no other judges."""
+
+    task_types: Sequence[str]
+
+
+class Handles(Struct, frozen=True):
+    """What `agent_event` says of a function: which events it is told; empty: all that no other is told."""
+
+    event_types: Sequence[str]
+    limits: Limits
 
 
 class Checks(Struct, frozen=True):
     """What `health` says of a function."""
 
 
-Role: TypeAlias = Executes | Verifies | Checks
+Role: TypeAlias = Executes | Verifies | Handles | Checks
 
 
 def register(
@@ -63,6 +73,12 @@ def register(
                 )
             )
         case Verifies():
-            registry.set_verifier(verifier.define(function, Reader((Candidate,), local_names, states, owner)))
+            reader = Reader((Candidate,), local_names, states, owner)
+            registry.verifiers.add(verifier.define(function, reader, task_types=role.task_types))
+        case Handles():
+            reader = Reader((AgentEvent,), local_names, states, owner)
+            registry.event_handlers.add(
+                event_handler.define(function, reader, event_types=role.event_types, limits=role.limits)
+            )
         case Checks():
             registry.set_health_check(health.define(function, Reader((), local_names, states, owner)))

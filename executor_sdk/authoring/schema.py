@@ -26,14 +26,14 @@ _TOLD: Final = 5
 _PLAIN: Final = (ANYTHING, Any, object, dict, dict[str, Any], dict[str, object])
 
 
-def refuse_huge_integers(inputs_text: bytes) -> None:
-    """Let no inputs pass of which an author would see a float where the caller wrote an integer.
+def refuse_huge_integers(text: bytes, *, root: str = "inputs") -> None:
+    """Let nothing pass of which an author would see a float where the caller wrote an integer; `root` is its name.
 
     Raises:
         InvalidInputsError: an integer is beyond 64 bits; the message names its place.
     """
-    if (found := huge_integer(inputs_text)) is not None:
-        path, digits = f"inputs{found[0]}", found[1]
+    if (found := huge_integer(text)) is not None:
+        path, digits = f"{root}{found[0]}", found[1]
         told = f"an integer of {digits} digits is beyond 64 bits, so kernels read a float; send a string"
         raise InvalidInputsError(f"{path}: {told}", details={"fields": [{"path": path, "message": told}]})
 
@@ -69,6 +69,30 @@ class InputShape:
             return self._adapter.validator.validate_json(text)
         except ValidationError as error:
             faults = _faults(error, "inputs")
+            raise InvalidInputsError(_sentence(faults), details={"fields": faults}) from None
+
+
+class PayloadShape:
+    """How the payload of an agent event is read."""
+
+    def __init__(self, annotation: Any, function: Callable[..., Any]) -> None:
+        self._adapter = None if annotation in _PLAIN else _adapter(annotation, function)
+        #: The JSON Schema published in /capabilities; {} where the annotation says nothing.
+        self.schema: Json = {} if self._adapter is None else self._adapter.json_schema()
+
+    def read(self, text: bytes) -> Any:
+        """A payload, given as JSON text, as the author's type.
+
+        Raises:
+            InvalidInputsError: it does not fit, or holds an integer beyond 64 bits.
+        """
+        refuse_huge_integers(text, root="payload")
+        if self._adapter is None:
+            return parse(text)
+        try:
+            return self._adapter.validator.validate_json(text)
+        except ValidationError as error:
+            faults = _faults(error, "payload")
             raise InvalidInputsError(_sentence(faults), details={"fields": faults}) from None
 
 

@@ -1,4 +1,4 @@
-"""Handlers that are generators: they yield their progress, and last of all their result."""
+"""Handlers that are generators: they yield their progress, partial outputs, and last of all their result."""
 
 from __future__ import annotations
 
@@ -27,11 +27,21 @@ class Progress:
     note: str = ""
 
 
+@dataclass(frozen=True)
+class Partial:
+    """Yielded by a generator handler: the output as far as it is known, as the text of a model so far.
+
+    Anything that an output may hold; what callers are answered is the last thing yielded, whole.
+    """
+
+    output: Any
+
+
 def result_type(function: Callable[..., Any], returns: Any) -> Any:
     """The type of the result among what a generator is annotated to yield.
 
     Raises:
-        HandlerSignatureError: it yields progress only.
+        HandlerSignatureError: it yields no result.
     """
     if returns is ANYTHING:
         return ANYTHING
@@ -41,7 +51,7 @@ def result_type(function: Callable[..., Any], returns: Any) -> Any:
             f"{name_of(function)} is a generator; annotate what it yields, as `AsyncIterator[Progress | Finding]`"
         )
     choices = get_args(yielded[0]) if get_origin(yielded[0]) in {Union, UnionType} else yielded
-    results = [choice for choice in choices if choice is not Progress]
+    results = [choice for choice in choices if choice not in (Progress, Partial)]
     if not results:
         raise HandlerSignatureError(
             f"{name_of(function)} yields progress only; yield the output last, as `AsyncIterator[Progress | Finding]`"
@@ -50,7 +60,7 @@ def result_type(function: Callable[..., Any], returns: Any) -> Any:
 
 
 def collected(function: Callable[..., Any], shape: Shape, task: Task) -> Callable[..., Any]:
-    """A function that runs the generator to its end, reports its progress to `task`, and returns its result."""
+    """A function that runs the generator to its end, reports to `task` what it yields, and returns its result."""
     if shape is Shape.ASYNC_GENERATOR:
 
         @wraps(function)
@@ -77,9 +87,13 @@ def collected(function: Callable[..., Any], shape: Shape, task: Task) -> Callabl
 def _taken(function: Callable[..., Any], task: Task, item: object, result: object) -> object:
     if result is not _NOTHING:
         raise InvalidOutputError(f"{name_of(function)} yielded again after its result; yield the result last")
-    if not isinstance(item, Progress):
-        return item
-    task.progress(item.fraction, item.note)
+    match item:
+        case Progress(fraction, note):
+            task.progress(fraction, note)
+        case Partial(output):
+            task.partial(output)
+        case _:
+            return item
     return result
 
 

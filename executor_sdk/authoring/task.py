@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import functools
 import math
-from functools import partial
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
 
 from executor_sdk.authoring.encoding import NotPlainError, encoded, named
 from executor_sdk.authoring.fetching import Bytes, in_loop, in_thread
 from executor_sdk.authoring.ports import Ports
+from executor_sdk.authoring.shield import SHIELD_S, Shield
+from executor_sdk.authoring.task_log import TaskLog
+from executor_sdk.authoring.task_metrics import TaskMetrics
+from executor_sdk.cancelling import Hold
 from executor_sdk.errors import InvalidOutputError, TaskCancelled
 from executor_sdk.misuse import MisuseError, called_as
 from executor_sdk.protocol.canonical import declared_bytes
 from executor_sdk.protocol.incoming import ExecuteRequest, attempt_of
 from executor_sdk.protocol.plain import Json
+from executor_sdk.protocol.requests import MAX_OUTPUT_BYTES
 from executor_sdk.protocol.wire import EvidenceRef
 
 if TYPE_CHECKING:
@@ -31,6 +37,11 @@ KERNEL_KEYS: Final = frozenset(
 
 class Task:
     """One task: what is asked and by whom (read-only facts), and ways to report, fetch and give evidence."""
+
+    #: What `metric` has added up; None until it is called.
+    _metrics: TaskMetrics | None = None
+    #: What keeps interruptions off; None until `shield` is called.
+    _hold: Hold | None = None
 
     def __init__(self, request: ExecuteRequest, ports: Ports, *, step_digest: bytes, deadline_ms: int) -> None:
         self.request = request
@@ -121,6 +132,43 @@ class Task:
         """Whether the work is no longer wanted; for code that would rather ask than be interrupted."""
         return self._ended or self._ports.pulse.cancelled()
 
+    @functools.cached_property
+    def log(self) -> TaskLog:
+        """A logger of this task, for any thread: `task.log.info("%d rows", rows)`.
+
+        It is the logger `executor_sdk.task`. Each message begins with the execution id, and each record has
+        `task_type`, `execution_id`, `task_id` and `attempt`, which a format may name, as `%(task_id)s`.
+        """
+        facts = {
+            "task_type": self.task_type,
+            "execution_id": self.execution_id,
+            "task_id": self.task_id,
+            "attempt": self.attempt,
+        }
+        return TaskLog(facts, execution_id=self.execution_id)
+
+    @called_as("task.metric('tokens', 812)")
+    def metric(self, name: str, value: float, unit: str = "") -> None:
+        """Count what was used: tokens, cost, seconds. Calls of one name add up, also those of a try that failed.
+
+        The sums are logged when the work ends, and go out with the answer under `metrics`, which kernels do not look at
+        and no hash covers: the callers of `ExecutorClient.ask` and `in_process` find them as `metrics`.
+
+        Args:
+            name: letters, digits, `_`, `.`, `/` and `-`, 64 at most; 64 names in a task at most.
+            value: a finite number, 0 or more.
+            unit: the same in all calls of one name, or left out.
+
+        Raises:
+            MisuseError: one of the three is something else.
+        """
+        self._shared("_metrics", TaskMetrics).add(name, value, unit)
+
+    @property
+    def metrics(self) -> dict[str, Json]:
+        """What `metric` has added up so far: by name, `value` and `unit`."""
+        return {} if self._metrics is None else self._metrics.plain()
+
     def remaining_s(self) -> float:
         """Seconds until the deadline, never negative."""
         return max(0.0, (self.deadline_ms - self._ports.now_ms()) / 1000)
@@ -129,10 +177,28 @@ class Task:
         """Stop here if the work is no longer wanted.
 
         Raises:
-            TaskCancelled: it is not.
+            TaskCancelled: it is not, and no shield is open.
         """
-        if self.cancelled:
+        if self.cancelled and not self._is_shielded:
             raise TaskCancelled
+
+    @called_as("task.shield(seconds=5)")
+    def shield(self, seconds: float = SHIELD_S) -> Shield:
+        """Do not interrupt here: `async with task.shield():`, or `with task.shield():` in a plain `def`.
+
+        Neither the deadline nor the end of all interest stops the work while such a block is open, in whichever task or
+        thread of the handler; `progress` and `check` do not raise, `cancelled` tells the truth. What was put off takes
+        effect at the end of the outermost block. The callers wait for it: a block is for the few steps that must not be
+        torn apart, as a payment and the record of it.
+
+        A block that takes longer than `seconds` is interrupted all the same, and the log says so. A server that stops
+        gives it what is left of `drain_s`, and two seconds. Cancellations of the author's own (a timeout, a task group)
+        are not put off.
+
+        Raises:
+            MisuseError: `seconds` is no number above 0; or, at `with`, this is an `async def`.
+        """
+        return Shield(self._shared("_hold", self._make_hold), lambda: self.cancelled, seconds)
 
     def progress(self, fraction: float, note: str = "") -> None:
         """Say how far the work is, 0 to 1; callable from plain and asynchronous code alike.
@@ -141,12 +207,43 @@ class Task:
             TaskCancelled: the work is no longer wanted.
         """
         if self._ended:
-            raise TaskCancelled
+            self.check()
         if not isinstance(fraction, float | int):
             raise MisuseError(f"progress is a number from 0 to 1, not {named(fraction)}; write task.progress(0.5)")
         # What is no number says nothing; no ledger could hold it.
         known = 0.0 if math.isnan(fraction) else float(fraction)
-        self._ports.pulse.progress(min(max(known, 0.0), 1.0), str(note))
+        try:
+            self._ports.pulse.progress(min(max(known, 0.0), 1.0), str(note))
+        except TaskCancelled:
+            if not self._is_shielded:
+                raise
+
+    @called_as("task.partial(text_so_far)")
+    def partial(self, output: object) -> None:
+        """Say what is known of the output already, as the text of a model so far; each time the whole of it.
+
+        It is not checked against the output's type, and the last one is kept while the work runs. A generator writes
+        `yield Partial(text)`.
+
+        Raises:
+            TaskCancelled: the work is no longer wanted.
+            InvalidOutputError: JSON cannot say it, or it has more than the 65,536 bytes that an output may have.
+        """
+        if self._ended:
+            self.check()
+        try:
+            body = declared_bytes(encoded(output))
+        except NotPlainError as error:
+            raise InvalidOutputError(f"task.partial was given {error}") from None
+        if len(body) > MAX_OUTPUT_BYTES:
+            raise InvalidOutputError(
+                f"task.partial was given {len(body)} bytes; an output has {MAX_OUTPUT_BYTES} at most"
+            )
+        try:
+            self._ports.pulse.partial(body)
+        except TaskCancelled:
+            if not self._is_shielded:
+                raise
 
     def fetch(self, uri: str, *, max_bytes: int | None = None) -> Bytes:
         """Await the bytes at `uri`, through the egress guard, bounded by size and by the deadline.
@@ -156,12 +253,12 @@ class Task:
                 will be: `uri` is none, not there (404), not allowed, or they are too large.
         """
         _check_uri(uri)
-        return in_loop("task", partial(self._ports.fetcher.fetch, uri, max_bytes=max_bytes))
+        return in_loop("task", functools.partial(self._ports.fetcher.fetch, uri, max_bytes=max_bytes))
 
     def fetch_sync(self, uri: str, *, max_bytes: int | None = None) -> bytes:
         """`fetch` for a plain `def` handler, which runs in a thread of its own."""
         _check_uri(uri)
-        return in_thread("task", partial(self._ports.fetcher.fetch, uri, max_bytes=max_bytes))
+        return in_thread("task", functools.partial(self._ports.fetcher.fetch, uri, max_bytes=max_bytes))
 
     @overload
     async def forward(
@@ -246,7 +343,10 @@ class Task:
         return EvidenceRef(**ref)
 
     def forget(self) -> None:
-        """Called by the kit before the handler is called again: evidence of the last call is not part of the next."""
+        """Called by the kit before the handler is called again: evidence of the last call is not part of the next.
+
+        What was used stays used.
+        """
         self.evidence_inline.clear()
         self.evidence_refs.clear()
         self._ports.forget()
@@ -254,6 +354,23 @@ class Task:
     def end(self) -> None:
         """Called by the kit when the handler's time is over: a thread that still runs stops at its next progress."""
         self._ended = True
+        if self._hold is not None:
+            self._hold.dissolve()
+        if self._metrics is not None:
+            self.log.info("used %s", self._metrics, extra={"metrics": self._metrics.plain()})
+
+    @property
+    def _is_shielded(self) -> bool:
+        return self._hold is not None and self._hold.left_s > 0
+
+    def _make_hold(self) -> Hold:
+        told = "a block under task.shield() has had its time, and is interrupted"
+        return Hold(self._ports.pulse.worker, lambda: self.log.warning(told), lambda: self._ports.now_ms() / 1000)
+
+    def _shared(self, name: str, make: Callable[[], T]) -> T:
+        """What the threads of a task share, made by the first of them; `setdefault` lets one of them be the first."""
+        shared: T = self.__dict__.get(name) or self.__dict__.setdefault(name, make())
+        return shared
 
     def _input(self, key: str) -> Json:
         return self.request.inputs.get(key) if isinstance(self.request.inputs, dict) else None

@@ -103,8 +103,11 @@ def _check_code(code: int) -> None:
 class Candidate(Generic[T]):
     """A proposed output with its evidence. `output` is of the type named in `Candidate[Finding]`."""
 
-    def __init__(self, view: CandidateText, output: T, fetcher: Fetcher) -> None:
+    def __init__(self, view: CandidateText, output: T, task_type: str | None, fetcher: Fetcher) -> None:
         self.output = output
+        #: As the executor's ledger has it that proposed the output; None where no ledger here knows the execution, or
+        #: where one verifier judges the one task type that there is.
+        self.task_type = task_type
         self._view = view
         self._fetcher = fetcher
 

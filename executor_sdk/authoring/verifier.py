@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-import inspect
-import types
-from collections.abc import Callable, Iterator
-from enum import IntEnum
+from collections.abc import Callable, Sequence
 from typing import Any, Final, get_args
 
 from msgspec import Struct
 
-from executor_sdk.authoring.annotations import annotated_part, name_of
+from executor_sdk.authoring.annotations import name_of
 from executor_sdk.authoring.awaiting import AWAIT, close_unawaited, is_unawaited
 from executor_sdk.authoring.calling import Surroundings, call
 from executor_sdk.authoring.encoding import misplaced, named
+from executor_sdk.authoring.own_codes import own_codes
 from executor_sdk.authoring.ports import Fetcher
 from executor_sdk.authoring.schema import OutputShape
 from executor_sdk.authoring.signature import ANYTHING, Reader, Signature
 from executor_sdk.authoring.verdict import Candidate, Verdict
 from executor_sdk.cancelling import Alarms
-from executor_sdk.errors import FetchError, HandlerCrashedError, HandlerSignatureError, InvalidOutputError
+from executor_sdk.errors import (
+    DefinitionError,
+    FetchError,
+    HandlerCrashedError,
+    HandlerSignatureError,
+    InvalidOutputError,
+)
 from executor_sdk.protocol.incoming import CandidateText
-from executor_sdk.protocol.reason_codes import FIRST_OWN_CODE, INCONCLUSIVE, ReasonCode
+from executor_sdk.protocol.reason_codes import INCONCLUSIVE, ReasonCode
 
 _RETURN: Final = "return Verdict.passed(), or Verdict.failed(1001, 'why it fails')"
 
@@ -30,6 +34,8 @@ class Verifier(Struct, frozen=True):
     """One function that judges candidates after the policy has passed them."""
 
     function: Callable[..., Any]
+    #: The task types whose candidates it judges; empty: all that no other verifier judges.
+    kinds: tuple[str, ...]
     signature: Signature
     shape: OutputShape
     #: The author's own reason codes by number.
@@ -40,8 +46,23 @@ class Verifier(Struct, frozen=True):
         """The function's name, for messages."""
         return name_of(self.function)
 
-    async def judge(self, view: CandidateText, fetcher: Fetcher, around: Surroundings, alarms: Alarms) -> Verdict:
-        """The author's verdict on one candidate, given before the alarm rings.
+    @property
+    def names_model(self) -> bool:
+        """Whether it says of which type an output must be."""
+        return bool(self.shape.schema)
+
+    def takes(self, output_text: bytes) -> bool:
+        """Whether an output is of the type that it names."""
+        try:
+            self.shape.read(output_text)
+        except InvalidOutputError:
+            return False
+        return True
+
+    async def judge(
+        self, view: CandidateText, task_type: str | None, fetcher: Fetcher, around: Surroundings, alarms: Alarms
+    ) -> Verdict:
+        """The author's verdict on one candidate, given before the alarm rings; None is a task type not known here.
 
         Raises:
             TaskTimeoutError, HandlerCrashedError: there is none.
@@ -55,7 +76,7 @@ class Verifier(Struct, frozen=True):
                 self.function,
                 self.signature,
                 around,
-                facts={Candidate: Candidate(view, output, fetcher)},
+                facts={Candidate: Candidate(view, output, task_type, fetcher)},
                 alarms=alarms,
             )
         except FetchError as error:
@@ -69,8 +90,9 @@ class Verifier(Struct, frozen=True):
         return verdict
 
 
-def define(function: Callable[..., Any], reader: Reader) -> Verifier:
-    """The verifier of `function`, or a HandlerSignatureError that says what to write instead."""
+def define(function: Callable[..., Any], reader: Reader, *, task_types: Sequence[str]) -> Verifier:
+    """The verifier of `function`, or a DefinitionError that says what to write instead."""
+    _check_names(function, task_types)
     signature = reader.injected(function)
     fact = signature.fact(Candidate)
     if fact is None:
@@ -82,35 +104,18 @@ def define(function: Callable[..., Any], reader: Reader) -> Verifier:
     if signature.returns not in {ANYTHING, Verdict}:
         raise HandlerSignatureError(f"{name_of(function)}: a verifier returns a verdict; write `-> Verdict`")
     output = (get_args(fact.annotation) or (ANYTHING,))[0]
-    return Verifier(function, signature, OutputShape(output, function), own_codes(function))
+    shape = OutputShape(output, function)
+    return Verifier(function, tuple(dict.fromkeys(task_types)), signature, shape, own_codes(function))
 
 
-def own_codes(function: Callable[..., Any]) -> dict[int, str]:
-    """The members from 1000 on of every IntEnum that `function` names, to be listed in /capabilities."""
-    return {
-        int(member): member.name
-        for value in _named_values(annotated_part(function))
-        if inspect.isclass(value) and issubclass(value, IntEnum)
-        for member in value
-        if member >= FIRST_OWN_CODE
-    }
-
-
-def _named_values(function: Callable[..., Any]) -> Iterator[object]:
-    function = inspect.unwrap(function)
-    code = getattr(function, "__code__", None)
-    if isinstance(code, types.CodeType):
-        known = getattr(function, "__globals__", {})
-        yield from (known[name] for name in _names(code) if name in known)
-        for cell in getattr(function, "__closure__", None) or ():
-            try:
-                yield cell.cell_contents
-            except ValueError:  # still empty: what it names is defined further down
-                continue
-
-
-def _names(code: types.CodeType) -> Iterator[str]:
-    yield from code.co_names
-    for constant in code.co_consts:
-        if isinstance(constant, types.CodeType):
-            yield from _names(constant)
+def _check_names(function: Callable[..., Any], task_types: Sequence[str]) -> None:
+    for one in task_types:
+        if not isinstance(one, str):
+            raise DefinitionError(
+                f"{name_of(function)}: a task type is text, not {named(one)}; write @executor.verify('swarm', "
+                "'forecast'), or leave the parentheses out for all task types that no other verifies"
+            )
+        if not one.strip():
+            raise DefinitionError(
+                f"{name_of(function)}: the task type is blank; name one, as @executor.verify('swarm')"
+            )

@@ -22,6 +22,7 @@ from executor_sdk.protocol.requests import (
     sample_contract,
     verify_request,
 )
+from executor_sdk.protocol.wire import Metric, metrics_in
 
 T = TypeVar("T")
 
@@ -42,6 +43,11 @@ class Asked:
     def evidence_refs(self) -> list[dict[str, Json]]:
         """References to evidence elsewhere."""
         return list(self.answer["evidence_refs"])
+
+    @property
+    def metrics(self) -> dict[str, Metric]:
+        """What was used on the way, by name, where the executor tells it: `metrics["tokens"].value`."""
+        return metrics_in(self.answer)
 
 
 @dataclass(frozen=True)

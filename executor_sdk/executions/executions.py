@@ -37,10 +37,12 @@ class Executions:
     ) -> None:
         self._ledger = ledger
         self._bounds = bounds
-        #: Verifying is short and must not wait behind executing, so each kind has slots of its own.
+        #: Verifying is short and must not wait behind executing, and an event is given up after three calls: each kind
+        #: has slots of its own.
         self._admissions = {
             "execute": Admission(slots=bounds.slots, queue=bounds.queue),
             "verify": Admission(slots=bounds.slots, queue=bounds.queue),
+            "event": Admission(slots=bounds.slots, queue=bounds.queue),
         }
         self._keep = keep
         self._drain_s = drain_s
@@ -131,6 +133,10 @@ class Executions:
         """Whole answers to these asks went out, each to a caller who was there."""
         await self._ledger.answered(keys)
 
+    async def find(self, key: Key) -> Work | None:
+        """What is on record of the work of an ask; None if the ask is unknown, or forgotten."""
+        return await self._ledger.find(key)
+
     async def turn_down(self, key: Key) -> None:
         """A candidate of this ask was judged and not passed: a later attempt is new work."""
         await self._ledger.turn_down(key)
@@ -157,10 +163,9 @@ class Executions:
         while True:
             if (
                 plan is not None
-                and not self._draining
                 and self._has_place(plan, admission)
                 # Nearly always there is room; it is looked for now and then, and each time where there was none. Others
-                # may have come meanwhile, so the place is asked for again.
+                # may have come meanwhile, or a drain may have begun, so the place is asked for again.
                 and (self._is_roomy or (await self._has_made_room() and self._has_place(plan, admission)))
             ):
                 created, work = await self._works.open(ask, plan, admission.enter(plan.lane, plan.size_bytes))
@@ -173,7 +178,9 @@ class Executions:
                 raise self._why_closed(plan)
 
     def _has_place(self, plan: Plan, admission: Admission) -> bool:
-        """Whether there is a slot for the plan, or a place in the queue and bytes to hold it there."""
+        """Whether there is a slot for the plan, or a place in the queue and bytes to hold it there; none in a drain."""
+        if self._draining:
+            return False
         return admission.has_slot(plan.lane) or (admission.has_room(plan.lane) and self._fits(plan))
 
     @property

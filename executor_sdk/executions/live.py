@@ -12,9 +12,10 @@ from executor_sdk.errors import TaskCancelled
 from executor_sdk.executions.presence import Presence
 from executor_sdk.executions.record import Key, State, Work
 
-#: Called with the work's key, how far it is (0 to 1) and the handler's note, in the thread that reports it.
-#: What it returns, if anything, is the reason for which the work is cancelled there and then.
-Observer: TypeAlias = Callable[[Key, float, str], str | None]
+#: Called in the thread that reports, with the work's key, how far it is (0 to 1), the handler's note, and the JSON of a
+#: partial output where one is reported, else None. What it returns, if anything, is the reason for which the work is
+#: cancelled there and then.
+Observer: TypeAlias = Callable[[Key, float, str, bytes | None], str | None]
 
 
 class LiveWork:
@@ -34,6 +35,7 @@ class LiveWork:
         "key",
         "linger_s",
         "note",
+        "partial_output",
         "progressed",
         "rest",
         "stop",
@@ -62,6 +64,8 @@ class LiveWork:
         self.asked_elsewhere = 0
         self.progressed = 0.0
         self.note = ""
+        #: The output as far as its handler last said that it is known, as JSON; no more than an output may have.
+        self.partial_output: bytes | None = None
         #: Stops the task that does the work; None before it begins, and once it only writes down the end.
         self.stop: Stop | None = None
         #: Done when the threads have returned that the handler left behind; None if it left none.
@@ -138,14 +142,33 @@ class LiveWork:
         """
         self.progressed = fraction
         self.note = note
-        if self._observer is not None and (reason := self._observer(self.key, fraction, note)) is not None:
-            self.cancel(reason)
-        if self.cancel_reason is not None:
-            raise TaskCancelled
+        self._told(None)
+
+    def partial(self, output: bytes) -> None:
+        """Keep the last output that is not the whole yet, in whichever thread the handler runs.
+
+        Raises:
+            TaskCancelled: the work is no longer wanted.
+        """
+        self.partial_output = output
+        self._told(output)
 
     def cancelled(self) -> bool:
         """Whether the work is no longer wanted."""
         return self.cancel_reason is not None
+
+    @property
+    def worker(self) -> asyncio.Task[object] | None:
+        """The task that does the work; None before it begins, and once it only writes down the end."""
+        return None if self.stop is None else self.stop.task
+
+    def _told(self, partial: bytes | None) -> None:
+        if self._observer is not None:
+            reason = self._observer(self.key, self.progressed, self.note, partial)
+            if reason is not None:
+                self.cancel(reason)
+        if self.cancel_reason is not None:
+            raise TaskCancelled
 
     def _strike(self) -> None:
         if self.stop is not None:

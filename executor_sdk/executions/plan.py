@@ -30,6 +30,8 @@ class Plan(msgspec.Struct, frozen=True, gc=False):
     perform: Callable[[LiveWork], Awaitable[Outcome]]
     #: What the plan holds of the request, in bytes.
     size_bytes: int = 0
+    #: What kind of task it does, for the record; None for other work.
+    task_type: str | None = None
 
 
 class Reply(msgspec.Struct, frozen=True, gc=False):

@@ -7,9 +7,9 @@ from typing import Final, Literal, TypeAlias
 
 import msgspec
 
-#: What an ask is known by: who asks, the endpoint, and the execution id or the digest of a verify body. Whoever is
-#: somebody else asks for something else, even under the same id.
-Key: TypeAlias = tuple[str, Literal["execute", "verify"], str]
+#: What an ask is known by: who asks, the endpoint, and the execution id, the digest of a verify body, or the name of
+#: an agent event. Whoever is somebody else asks for something else, even under the same id.
+Key: TypeAlias = tuple[str, Literal["execute", "verify", "event"], str]
 
 #: What a record takes beside its outcome, in bytes: keys, digests, times, and the places in indexes.
 RECORD_BYTES: Final = 1_024
@@ -87,6 +87,8 @@ class Work(msgspec.Struct, gc=False):
     turned_down: bool = False
     #: Whether a thread of its handler still runs, although the work has ended: nothing new starts for its step.
     busy: bool = False
+    #: What kind of task it does, as its handler names it: a verifier is chosen by it. None for other work.
+    task_type: str | None = None
 
     @property
     def ended(self) -> bool:
@@ -117,12 +119,15 @@ class Work(msgspec.Struct, gc=False):
         """Whether the ask known by `key`, which belongs to this work, may have new work when it comes again.
 
         An execution id has one start at most: cut work is done again only for those who never had a start of their
-        own. Verifying has no ids and is pure: once its answer went out, the same body is a new question.
+        own. Verifying has no ids and is pure: once its answer went out, the same body is a new question. An agent event
+        has no attempts: who was told to send it again, or was told nothing, sends the same one, and means another try.
         """
-        verifies = key[1] == "verify"
+        kind = key[1]
         if self.state in CUT:
-            return adopted or verifies or self.started_ms is None
-        return verifies and self.ended and self.sent
+            return adopted or kind != "execute" or self.started_ms is None
+        if kind == "event":
+            return self.outcome is not None and self.outcome.status >= 500
+        return kind == "verify" and self.ended and self.sent
 
     @property
     def size_bytes(self) -> int:

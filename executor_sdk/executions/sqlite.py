@@ -261,6 +261,7 @@ def _open(sql: Connection, ask: Ask, new: Work) -> tuple[bool, Work]:
         owner=new.owner,
         opened_ms=new.opened_ms,
         started_ms=new.started_ms,
+        task_type=new.task_type,
     )
     _attach(sql, ask, new.work_id, adopted=False)
     return True, new
@@ -317,7 +318,7 @@ def _one(rows: list[Row]) -> Work | None:
 def _work(row: Row) -> Work:
     (
         work_id, step_key, attempt, state, owner, opened_ms, started_ms, ended_ms, status, body, headers, cancel_reason,
-        progress, note, sent, turned_down, busy,
+        progress, note, sent, turned_down, busy, task_type,
     ) = row  # fmt: skip
     return Work(
         work_id=work_id,
@@ -334,6 +335,7 @@ def _work(row: Row) -> Work:
         sent=bool(sent),
         turned_down=bool(turned_down),
         busy=bool(busy),
+        task_type=task_type,
     )
 
 

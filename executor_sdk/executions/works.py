@@ -64,6 +64,7 @@ class Works:
             owner=self._ledger.owner,
             opened_ms=now_ms,
             started_ms=now_ms if at_once else None,
+            task_type=plan.task_type,
         )
         live = LiveWork(new.work_id, ask.key, linger_s=plan.linger_s, lapsed=self._lapsed, observer=self._observer)
         # Registered before it is recorded: a copy that finds the record must find the live work too.

@@ -20,6 +20,8 @@ class Options(TypedDict, total=False):
     max_waiting_bytes: int
     threads: int
     drain_s: float
+    setup_s: float
+    close_s: float
     max_body_bytes: int
     max_depth: int
     body_timeout_s: float

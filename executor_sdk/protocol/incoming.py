@@ -86,11 +86,11 @@ class ExecuteRequest:
         """
         view: _Body
         try:
-            view = _decoded(_KNOWN, body, max_depth)
+            view = decoded(_KNOWN, body, max_depth)
             #: Whether there is more in the body than its names say.
             self._has_more = False
         except WireError:
-            view = _decoded(_EXECUTE, body, max_depth)
+            view = decoded(_EXECUTE, body, max_depth)
             self._has_more = True
         self._view = view
         self._body = body
@@ -218,7 +218,7 @@ class VerifyRequest:
             NotJsonError: it is no JSON text, or nests deeper than `max_depth`.
             WireError: a field is missing or has another type.
         """
-        view = _decoded(_VERIFY, body, max_depth)
+        view = decoded(_VERIFY, body, max_depth)
         self.candidate = view.candidate
         #: Both as the text that came.
         self.output_text = bytes(view.candidate.output)
@@ -228,7 +228,13 @@ class VerifyRequest:
         self.policy = PolicyBinding(bound.policy_id, bound.policy_version, bound.policy_hash, params)
 
 
-def _decoded(decoder: msgspec.json.Decoder[T], body: bytes, max_depth: int) -> T:
+def decoded(decoder: msgspec.json.Decoder[T], body: bytes, max_depth: int) -> T:
+    """The names of a body, once its depth and its text are known to be fit for every parser here.
+
+    Raises:
+        NotJsonError: it is no JSON text, or nests deeper than `max_depth`.
+        WireError: a field is missing or has another type.
+    """
     if is_deeper(body, max_depth):
         raise NotJsonError(f"nested deeper than {max_depth} levels")
     if not body.isascii() or (body.find(_BACKSLASH) >= 0 and b"\\u" in body):

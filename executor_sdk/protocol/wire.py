@@ -6,6 +6,8 @@ forwarded is that plain JSON. Fields without a default are required; a missing o
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, Literal, TypeVar
 
 import msgspec
@@ -63,6 +65,13 @@ class ExecuteAnswer(msgspec.Struct, frozen=True):
     evidence_refs: list[EvidenceRef]
 
 
+class Metric(msgspec.Struct, frozen=True):
+    """What was used on the way to an answer, added up under one name; `unit` is empty where none was given."""
+
+    value: int | float
+    unit: str = ""
+
+
 VerificationStatus = Literal["passed", "failed", "inconclusive"]
 
 
@@ -97,6 +106,17 @@ def view(value: Json, kind: type[T]) -> T:
         return msgspec.convert(value, kind)
     except msgspec.ValidationError as error:
         raise WireError(str(error)) from None
+
+
+def metrics_in(answer: Mapping[str, Json]) -> dict[str, Metric]:
+    """The metrics of an answer to `/execute`, by name. The key is no part of the contract, so what another executor may
+    mean by it is left out."""
+    given = answer.get("metrics")
+    metrics: dict[str, Metric] = {}
+    for name, one in given.items() if isinstance(given, dict) else ():
+        with suppress(WireError):
+            metrics[name] = view(one, Metric)
+    return metrics
 
 
 def derived_status(answer: VerifyAnswer) -> VerificationStatus:

@@ -59,7 +59,8 @@ class Server(uvicorn.Server):
         """Serve; returns when all has ended, or ends the process when something will not."""
         before = set(threading.enumerate())
         self._owns_process = threading.current_thread() is threading.main_thread()
-        if self._owns_process:
+        is_default = self._owns_process and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+        if is_default:
             # uvicorn raises the signal again once it has stopped; by default that would be an exit code of -15.
             signal.signal(signal.SIGTERM, lambda *_: None)
         try:
@@ -70,6 +71,8 @@ class Server(uvicorn.Server):
             self.settled.set()
             if self._guard is not None:
                 self._guard.cancel()
+            if is_default:
+                signal.signal(signal.SIGTERM, signal.SIG_DFL)
         if self._owns_process:
             _wait_for({thread for thread in threading.enumerate() if not thread.daemon} - before)
 

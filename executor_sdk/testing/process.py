@@ -39,6 +39,7 @@ from executor_sdk.executions.memory import MemoryLedger
 from executor_sdk.executions.record import Key
 from executor_sdk.executor import Executor
 from executor_sdk.misuse import MisuseError, named
+from executor_sdk.protocol.agent_events import agent_event_body
 from executor_sdk.protocol.canonical import declared_bytes
 from executor_sdk.protocol.plain import Json, NotJsonError, parse
 from executor_sdk.protocol.reason_codes import ReasonCode
@@ -46,9 +47,11 @@ from executor_sdk.protocol.wire import (
     EvidenceRef,
     ExecuteAnswer,
     InlineEvidence,
+    Metric,
     VerificationStatus,
     VerifyAnswer,
     derived_status,
+    metrics_in,
     view,
 )
 from executor_sdk.testing.drawn import drawn
@@ -101,6 +104,15 @@ class Done:
     #: The body of the answer, and of the request that it answers.
     answer: dict[str, Json] = field(repr=False)
     request: dict[str, Json] = field(repr=False)
+    #: What the handler has reported meanwhile, in its order: how far it was, 0 to 1, with its note; and its partial
+    #: outputs, as plain JSON.
+    progress: Sequence[tuple[float, str]] = field(default=(), repr=False)
+    partials: Sequence[Json] = field(default=(), repr=False)
+
+    @property
+    def metrics(self) -> dict[str, Metric]:
+        """What `task.metric` has added up, by name: `done.metrics["tokens"].value`."""
+        return metrics_in(self.answer)
 
 
 @dataclass(frozen=True)
@@ -116,6 +128,37 @@ class Judged:
     def message(self) -> str:
         """What the author's verifier said about it."""
         return str(self.answer.get("message", ""))
+
+
+@dataclass(frozen=True)
+class Reacted:
+    """An answered `/agent-events`."""
+
+    #: Whether the event was dealt with.
+    ok: bool
+    #: What was decided, as it goes out; None where nothing was.
+    decision: dict[str, Json] | None
+    answer: dict[str, Json] = field(repr=False)
+
+    @property
+    def action(self) -> str | None:
+        """What is to be done."""
+        return None if self.decision is None else self.decision["action"]
+
+    @property
+    def route(self) -> str | None:
+        """Who is to do it."""
+        return None if self.decision is None else self.decision["route"]
+
+    @property
+    def payload(self) -> Json:
+        """What the action needs."""
+        return None if self.decision is None else self.decision.get("payload")
+
+    @property
+    def message(self) -> str:
+        """Why it was not dealt with, or why this was decided."""
+        return str(self.answer.get("detail", "") if self.decision is None else self.decision.get("reason", ""))
 
 
 @contextmanager
@@ -145,17 +188,14 @@ def in_process(
         raise DefinitionError("time=FakeTime() goes with a ledger in memory only; leave ledger=... out")
     kept: dict[str, bytes] = {}
     artifacts = MemoryArtifacts(kept=kept)
-    cancels: dict[str, float] = {}
-
-    def cancel(key: Key, fraction: float, note: str) -> str | None:
-        return "the test cancels here" if fraction >= cancels.get(key[2], 2.0) else None
+    reports = _Reports()
 
     app = executor.application(
         executor.settings.changed(ledger=None, artifacts_dir=None, drain_s=DRAIN_S).changed(**options),
         artifacts=artifacts,
         fetcher=Files(dict(files or {}), artifacts),
         overrides=overrides,
-        observer=cancel,
+        observer=reports.hear,
         ledger=None if options.get("ledger") else MemoryLedger(),
         over_decorators=options,
         clock=None if time is None else time.now_ms,
@@ -168,7 +208,7 @@ def in_process(
         portal.wrap_async_context_manager(_living(app, passing)),
     ):
         try:
-            rt = InProcess(executor, portal, http, artifacts=kept, cancels=cancels, crashes=crashes, passing=passing)
+            rt = InProcess(executor, portal, http, artifacts=kept, reports=reports, crashes=crashes, passing=passing)
             yield rt
         finally:
             rt.has_ended = True
@@ -214,7 +254,7 @@ class InProcess:
         http: Pool,
         *,
         artifacts: dict[str, bytes],
-        cancels: dict[str, float],
+        reports: _Reports,
         crashes: _Crashes,
         passing: Passing,
     ) -> None:
@@ -225,7 +265,7 @@ class InProcess:
         self.client = ExecutorClient(BASE_URL, http=http, resends=0, timeout_s=math.inf)
         self._executor = executor
         self._portal = portal
-        self._cancels = cancels
+        self._reports = reports
         self._crashes = crashes
         self._created_ms = count(now_ms())
         self._passing = passing
@@ -268,7 +308,7 @@ class InProcess:
         task_type, profile = self._which(task_type, profile)
         request = execute_body(inputs, task_type=task_type, profile=profile, contract=contract)
         if cancel_at is not None:
-            self._cancels[request["execution_id"]] = cancel_at
+            self._reports.cancels[request["execution_id"]] = cancel_at
         return self._done(self.send("/execute", request), request, cancel_at is not None)
 
     def verify(self, done: Done, *, policy: Mapping[str, Json] | None = None, output: Json = None) -> Judged:
@@ -319,6 +359,21 @@ class InProcess:
                 given = declared_bytes(inputs).decode()
                 raise AssertionError(f"{task_type} fails on {given:.2000}: {error.message}") from error
 
+    def agent_event(self, event_type: str, payload: Json = None, **fields: Json) -> Reacted:
+        """Tell of an event as a kernel would.
+
+        Args:
+            event_type: what happened, as "dm_received".
+            payload: what the function finds in `event.payload`.
+            fields: further fields of the event, as `allowed_actions=["reply"]`; one `dedupe_key` is one event.
+
+        Raises:
+            ExecutorError: the refusal or failure as its author knows it.
+        """
+        body = agent_event_body(event_type, payload, **{"created_at": now_ms(), **fields})
+        answered = self._accepted(self.send("/agent-events", body))
+        return Reacted(answered["ok"], answered.get("decision"), answered)
+
     def capabilities(self) -> dict[str, Json]:
         """The document of `/capabilities`."""
         return self.call(self.client.describe)
@@ -360,7 +415,8 @@ class InProcess:
         answered = view(body, ExecuteAnswer)
         handler = self._executor.registry.find(request["task_type"], request["profile"])
         output = handler.output_shape.read(declared_bytes(answered.candidate_output))
-        return Done(output, answered.evidence_inline, answered.evidence_refs, body, request)
+        progress, partials = self._reports.of(request["execution_id"])
+        return Done(output, answered.evidence_inline, answered.evidence_refs, body, request, progress, partials)
 
     def _accepted(self, answer: Answer) -> dict[str, Json]:
         if not answer.is_success:
@@ -368,6 +424,27 @@ class InProcess:
             raise error from self._crashes.cause_of(error)
         body: dict[str, Json] = parse(answer.body)
         return body
+
+
+class _Reports:
+    """What handlers have reported, by execution id; and at which progress a test cancels."""
+
+    def __init__(self) -> None:
+        self.cancels: dict[str, float] = {}
+        self._heard: dict[str, tuple[list[tuple[float, str]], list[Json]]] = {}
+
+    def hear(self, key: Key, fraction: float, note: str, partial: bytes | None) -> str | None:
+        """Keep one report; the reason to cancel, if the test does."""
+        progress, partials = self._heard.setdefault(key[2], ([], []))
+        if partial is None:
+            progress.append((fraction, note))
+        else:
+            partials.append(parse(partial))
+        return "the test cancels here" if fraction >= self.cancels.get(key[2], 2.0) else None
+
+    def of(self, execution_id: str) -> tuple[list[tuple[float, str]], list[Json]]:
+        """What was heard of one call; it is not kept any longer."""
+        return self._heard.pop(execution_id, ([], []))
 
 
 class _Crashes(logging.Handler):

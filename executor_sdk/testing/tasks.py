@@ -78,6 +78,7 @@ class _Recording:
 
     def __init__(self, cancel_at: float | None) -> None:
         self.reported: list[tuple[float, str]] = []
+        self.partials: list[bytes] = []
         self.is_cancelled = False
         self._cancel_at = cancel_at
 
@@ -88,8 +89,18 @@ class _Recording:
         if self.is_cancelled:
             raise TaskCancelled
 
+    def partial(self, output: bytes) -> None:
+        self.partials.append(output)
+        if self.is_cancelled:
+            raise TaskCancelled
+
     def cancelled(self) -> bool:
         return self.is_cancelled
+
+    @property
+    def worker(self) -> None:
+        """Nothing else stops the work."""
+        return None
 
 
 def a_task(

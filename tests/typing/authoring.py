@@ -8,7 +8,22 @@ from typing import Annotated, assert_type
 
 from pydantic import BaseModel
 
-from executor_sdk import Candidate, Depends, Executor, Progress, Settings, Task, Verdict, execute, in_process, verify
+from executor_sdk import (
+    AgentEvent,
+    Candidate,
+    Decision,
+    Depends,
+    Executor,
+    Partial,
+    Progress,
+    Settings,
+    Task,
+    Verdict,
+    agent_event,
+    execute,
+    in_process,
+    verify,
+)
 from executor_sdk.testing import a_task
 
 
@@ -44,9 +59,10 @@ def counted(ask: Ask, sales: Annotated[Sales, Depends(open_sales)]) -> Finding:
 
 
 @executor.execute("streamed", profiles=("fast",), timeout_s=1.5)
-async def streamed(ask: Ask, task: Task) -> AsyncIterator[Progress | Finding]:
+async def streamed(ask: Ask, task: Task) -> AsyncIterator[Progress | Partial | Finding]:
     """A generator that tells its progress, and its result last."""
     yield Progress(0.5, "half")
+    yield Partial({"answer": ask.url[:3]})
     yield Finding(answer=ask.url)
 
 
@@ -108,7 +124,7 @@ execute("late", timeout_s="soon")  # type: ignore[call-overload]
 
 ask = Ask(url="u")
 assert_type(counted(ask, Sales()), Finding)
-assert_type(streamed(ask, a_task()), AsyncIterator[Progress | Finding])
+assert_type(streamed(ask, a_task()), AsyncIterator[Progress | Partial | Finding])
 assert_type(walked(ask), Iterator[Progress | Finding])
 assert_type(Settings(timeout_s=1).changed(drain_s=2), Settings)
 assert_type(executor.settings, Settings)
@@ -128,3 +144,35 @@ Executor("acme", "m-1", timeout=60)  # type: ignore[call-arg]
 Executor("acme", "m-1", ledger="x.db", allow_hosts="a.test", file_roots=["/data"])
 Settings().changed(threads=1.5)  # type: ignore[arg-type]
 in_process(executor, ledger=3)  # type: ignore[arg-type]
+
+
+@executor.verify("counted", "streamed")
+async def of_two(candidate: Candidate[Finding]) -> Verdict:
+    """A verifier of two task types."""
+    assert_type(candidate.task_type, str | None)
+    return Verdict.passed()
+
+
+@executor.agent_event("dm_received", timeout_s=3)
+async def hears(event: AgentEvent[Ask]) -> Decision | None:
+    """A function for one type of events."""
+    assert_type(event.payload, Ask)
+    return Decision.direct("reply", {"content": event.payload.url})
+
+
+class Hearing:
+    """A class whose methods hear and verify."""
+
+    @agent_event
+    def others(self, event: AgentEvent[Ask]) -> None:
+        """All other events."""
+
+    @verify("counted")
+    def checks(self, candidate: Candidate[Finding]) -> Verdict:
+        """One task type."""
+        return Verdict.passed()
+
+
+assert_type(executor.include(Hearing), type[Hearing])
+executor.verify(task_type="swarm")  # type: ignore[call-overload]
+executor.agent_event("dm_received", timeout=3)  # type: ignore[call-overload]

@@ -5,37 +5,37 @@ SELECT body_digest, work_id, adopted, withdrawn FROM asks WHERE caller = :caller
 -- load_work --
 -- One work; this is the order of columns in which all works are read.
 SELECT work_id, step_key, attempt, state, owner, opened_ms, started_ms, ended_ms, status, body, headers, cancel_reason,
-       progress, note, sent, turned_down, busy
+       progress, note, sent, turned_down, busy, task_type
 FROM works WHERE work_id = :work_id
 
 -- load_work_of_ask --
 -- The work that an ask belongs to.
 SELECT works.work_id, step_key, attempt, state, owner, opened_ms, started_ms, ended_ms, status, body, headers,
-       cancel_reason, progress, note, sent, turned_down, busy
+       cancel_reason, progress, note, sent, turned_down, busy, task_type
 FROM works JOIN asks ON asks.work_id = works.work_id WHERE caller = :caller AND kind = :kind AND name = :name
 
 -- load_latest_of_step --
 -- Only the latest work of a step is adopted, and only its threads are waited for.
 SELECT work_id, step_key, attempt, state, owner, opened_ms, started_ms, ended_ms, status, body, headers, cancel_reason,
-       progress, note, sent, turned_down, busy
+       progress, note, sent, turned_down, busy, task_type
 FROM works WHERE step_key = :step_key ORDER BY seq DESC LIMIT 1
 
 -- load_page --
 -- Works in the order of their opening.
 SELECT work_id, step_key, attempt, state, owner, opened_ms, started_ms, ended_ms, status, body, headers, cancel_reason,
-       progress, note, sent, turned_down, busy
+       progress, note, sent, turned_down, busy, task_type
 FROM works WHERE seq > coalesce((SELECT seq FROM works WHERE work_id = :after), 0) ORDER BY seq LIMIT :limit
 
 -- load_cancelled --
 -- Work of one process that somebody has cancelled.
 SELECT work_id, step_key, attempt, state, owner, opened_ms, started_ms, ended_ms, status, body, headers, cancel_reason,
-       progress, note, sent, turned_down, busy
+       progress, note, sent, turned_down, busy, task_type
 FROM works WHERE owner = :owner AND ended_ms IS NULL AND cancel_reason IS NOT NULL
 
 -- insert_work --
 -- New work.
-INSERT INTO works (work_id, step_key, attempt, state, owner, wanted_until_ms, opened_ms, started_ms)
-VALUES (:work_id, :step_key, :attempt, :state, :owner, 0, :opened_ms, :started_ms)
+INSERT INTO works (work_id, step_key, attempt, state, owner, wanted_until_ms, opened_ms, started_ms, task_type)
+VALUES (:work_id, :step_key, :attempt, :state, :owner, 0, :opened_ms, :started_ms, :task_type)
 
 -- count_asks --
 -- How many asks a work has.

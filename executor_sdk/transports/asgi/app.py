@@ -22,7 +22,7 @@ _NEW_WORK: Final = (NEW_WORK_HEADER.encode(), b"true")
 
 
 class Application:
-    """The four endpoints, and a lifespan that opens and drains."""
+    """The four endpoints, a fifth where agent events are handled, and a lifespan that opens and drains."""
 
     def __init__(self, dispatcher: Dispatcher, settings: Settings, *, state: AbstractAsyncContextManager[None]) -> None:
         """`state` is opened before anything else, and closed after the last work has ended."""
@@ -36,6 +36,7 @@ class Application:
         self._calls = (
             Call(self._execute, reader, dispatcher.answered),
             Call(self._verify, reader, dispatcher.answered),
+            Call(self._agent_event, reader, dispatcher.answered),
         )
         self._endpoints: dict[str, ASGIApp] = {
             "/execute": self._calls[0],
@@ -43,6 +44,8 @@ class Application:
             "/health": Report(dispatcher.health),
             "/capabilities": Report(dispatcher.capabilities),
         }
+        if dispatcher.hears_events:
+            self._endpoints["/agent-events"] = self._calls[2]
         self._router = Router(
             routes=[Route(path, endpoint) for path, endpoint in self._endpoints.items()],
             redirect_slashes=False,
@@ -52,7 +55,7 @@ class Application:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer as an ASGI application."""
-        # Four fixed paths need no search; what is mounted or unusual goes the long way.
+        # Fixed paths need no search; what is mounted or unusual goes the long way.
         is_plain = scope["type"] == "http" and not scope.get("root_path")
         straight = self._endpoints.get(scope["path"]) if is_plain else None
         await (straight or self._router)(scope, receive, send)
@@ -79,3 +82,8 @@ class Application:
 
     def _verify(self, body: bytes, caller: str, presence: Presence[Work], headers: Headers) -> Awaitable[Reply | None]:
         return self._dispatcher.verify(body, caller, presence)
+
+    def _agent_event(
+        self, body: bytes, caller: str, presence: Presence[Work], headers: Headers
+    ) -> Awaitable[Reply | None]:
+        return self._dispatcher.agent_event(body, caller, presence)

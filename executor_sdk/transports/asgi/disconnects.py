@@ -14,9 +14,9 @@ from executor_sdk.executions.record import Work
 #: Most answers are ready before this, and then no watch was ever set up.
 WATCH_AFTER_S: Final = 0.005
 
-#: Turns of the loop from a closed connection to the server's flag: the socket, then the protocol. One more, where the
-#: watch has to hear of it.
-LAST_LOOKS: Final = 2
+#: Turns of the loop from a closed connection to the watch: the socket, the server's flag, and what stands between, of
+#: which each middleware takes a few.
+LAST_LOOKS: Final = 20
 
 
 class Watch:
@@ -37,14 +37,13 @@ class Watch:
         For servers whose connections cannot be looked at later: an answer sent to a caller that has just hung up would
         count as heard.
         """
-        if self.presence.gone:
-            return True
+        if self._task is None:
+            self._alarms.clear(self)
+            self.ring()
         for _ in range(LAST_LOOKS):
+            if self.presence.gone:
+                break
             await asyncio.sleep(0)
-        if self._task is not None:
-            await asyncio.sleep(0)
-        elif _has_word(self._receive):
-            self.presence.leave()
         return self.presence.gone
 
     def ring(self) -> None:
@@ -63,19 +62,3 @@ class Watch:
             # A server that says the same again and again must not hold up the loop.
             await asyncio.sleep(0)
         self.presence.leave()
-
-
-def _has_word(receive: Receive) -> bool:
-    """Whether the server has something to say right now; with the body there, that can only be a disconnect."""
-    word = receive()
-    send, close = getattr(word, "send", None), getattr(word, "close", None)
-    if send is None or close is None:
-        # An awaitable that cannot be asked without waiting; the watch would have heard what it says.
-        return False
-    try:
-        # One step within this task: a coroutine that has to wait says so by yielding, and is dropped.
-        send(None)
-    except StopIteration as said:
-        return bool(said.value["type"] == "http.disconnect")
-    close()
-    return False

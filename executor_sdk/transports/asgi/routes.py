@@ -31,6 +31,8 @@ _HOW: Final[dict[How, tuple[tuple[bytes, bytes], ...]]] = {
     How.JOINED: ((b"executor-joined", b"true"),),
     How.REPLAYED: ((b"executor-replayed", b"true"),),
 }
+#: Nobody reads it. But middlewares of hosts take a request that ends without any answer for a crash.
+_GONE: Final = plain_error(503, "CALLER_GONE", "The caller hung up; whoever asks again joins the work.")
 _CRASHED: Final = plain_error(500, "INTERNAL_ERROR", "The executor itself failed; its log has the traceback.")
 
 
@@ -44,7 +46,7 @@ class Dispatch(Protocol):
 
 
 class Call:
-    """An endpoint that takes a body: `POST /execute` and `POST /verify`."""
+    """An endpoint that takes a body: `POST /execute`, `POST /verify` and `POST /agent-events`."""
 
     def __init__(self, dispatch: Dispatch, reader: BodyReader, heard: Heard) -> None:
         """`dispatch` answers bodies, `reader` brings them whole, `heard` is told whose replies were heard."""
@@ -73,6 +75,7 @@ class Call:
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         body = await self._reader.read(scope, receive)
         if body is None:
+            await _say_to_nobody(send)
             return
         watch = Watch(receive, self._watches)
         try:
@@ -81,8 +84,8 @@ class Call:
             del body
             reply = await asked
             if reply is None or watch.presence.gone:
-                return
-            if reply.key is None:
+                await _say_to_nobody(send)
+            elif reply.key is None:
                 await respond(send, reply.outcome)
             elif (connection := connection_of(receive)) is not None:
                 await respond(send, reply.outcome, *_HOW[reply.how])
@@ -90,6 +93,8 @@ class Call:
             elif not await watch.hung_up():
                 await respond(send, reply.outcome, *_HOW[reply.how])
                 await self._heard([reply.key])
+            else:
+                await _say_to_nobody(send)
         finally:
             watch.stop()
 
@@ -126,6 +131,11 @@ async def not_found(scope: Scope, receive: Receive, send: Send) -> None:
         return
     message = f"nothing is at {scope['path'][:100]}; there are /health, /capabilities, /execute and /verify"
     await respond(send, plain_error(404, "NOT_FOUND", message))
+
+
+async def _say_to_nobody(send: Send) -> None:
+    with suppress(OSError):  # what a server may raise where the connection is closed
+        await respond(send, _GONE, _CLOSE)
 
 
 def _not_allowed(scope: Scope, allowed: str) -> Outcome:

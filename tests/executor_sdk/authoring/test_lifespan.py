@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import inspect
 import logging
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -19,7 +21,9 @@ from executor_sdk import (
     Executor,
     HandlerCrashedError,
     Progress,
+    Settings,
     Verdict,
+    execute,
     in_process,
 )
 from executor_sdk.client.asks import execute_body
@@ -184,6 +188,77 @@ def test_a_lifespan_may_take_the_executor_and_yield_nothing() -> None:
         rt.execute({})
 
     assert log == ["7 s"]
+
+
+def test_settings_are_those_under_which_it_is_served(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The environment's are over the author's; a lifespan may take them, and so may every function."""
+
+    async def told(executor: Executor, settings: Settings) -> AsyncIterator[Model]:
+        log.append(f"{executor.registry.model_id} within {settings.timeout_s:g} s")
+        yield Model()
+
+    executor = an_executor(told, timeout_s=7)
+
+    @executor.execute
+    async def find(settings: Settings) -> dict[str, Any]:
+        return {"answer": f"{settings.timeout_s:g}"}
+
+    with in_process(executor, timeout_s=8) as rt:
+        assert rt.execute({}).output == {"answer": "8"}
+    monkeypatch.setenv("EXECUTOR_TIMEOUT_S", "9")
+    with serve(executor):
+        pass
+
+    assert log == ["m-1 within 8 s", "m-1 within 9 s"]
+
+
+async def hangs_open() -> AsyncIterator[Model]:
+    await asyncio.Event().wait()
+    yield Model()
+
+
+class HangsOpen:
+    """Its thread goes on; the start does not wait for it."""
+
+    def setup(self) -> None:
+        go_on.wait(5)
+
+    @execute
+    async def find(self) -> dict[str, Any]:
+        return {"answer": "x"}
+
+
+async def hangs_closed() -> AsyncIterator[Model]:
+    yield Model()
+    await asyncio.Event().wait()
+
+
+go_on = threading.Event()
+
+
+@pytest.mark.parametrize("part", [hangs_open, HangsOpen])
+def test_one_that_does_not_open_in_time_stops_the_start(part: Any) -> None:
+    """What was open before is closed."""
+    go_on.clear()
+    executor = an_executor(pools, *([] if inspect.isclass(part) else [part]), setup_s=0.05)
+    if inspect.isclass(part):
+        executor.include(part)
+
+    sentence = f"{part.__name__} did not open within 0.05 s \\(setup_s\\), so this executor does not start"
+    with pytest.raises(LifespanError, match=sentence), in_process(executor):
+        pass
+    go_on.set()
+
+    assert log == ["open pools", "close pools"]
+
+
+def test_one_that_does_not_close_in_time_is_left(caplog: pytest.LogCaptureFixture) -> None:
+    """It is told, and the others are closed."""
+    with in_process(an_executor(pools, hangs_closed, close_s=0.05)):
+        pass
+
+    assert log == ["open pools", "close pools"]
+    assert "hangs_closed did not close within 0.05 s (close_s); it is left as it is" in caplog.text
 
 
 def test_it_closes_after_the_last_work_has_ended() -> None:
@@ -370,7 +445,7 @@ def generator() -> Iterator[Pools]:
         (yields_dict, "yields dict, by which"),
         (yields_anything, "yields Any, by which"),
         (yields_either, "yields .*, by which"),
-        (takes_two, "takes executor, other; a lifespan takes nothing, or the executor as `executor: Executor`"),
+        (takes_two, "takes other; a lifespan takes nothing, or the executor as `executor: Executor`, or the settings"),
         (takes_another, "takes pools; a lifespan takes nothing"),
         (takes_named, "takes executor; a lifespan takes nothing"),
         (coroutine, "lifespan=coroutine is no asynchronous generator function; write `@asynccontextmanager`"),

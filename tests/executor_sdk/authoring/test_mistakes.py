@@ -293,8 +293,22 @@ executor.verify(with_task)
     give it a default
 
 executor.verify(judge); executor.verify(judge)
-    judge verifies already, and /verify does not name a task type; let one function take Candidate[A | B] and
-    call judge
+    judge verifies already all that no other verifies; name the task types of one of the two, as
+    @executor.verify('forecast') above judge
+
+executor.verify("swarm", "forecast")(judge); executor.verify("forecast")(judge)
+    judge and judge both want to verify task type 'forecast'; let one of them call the other
+
+executor.verify(["swarm"])(judge)
+    judge: a task type is text, not a list; write @executor.verify('swarm', 'forecast'), or leave the
+    parentheses out for all task types that no other verifies
+
+executor.verify("")(judge)
+    judge: the task type is blank; name one, as @executor.verify('swarm')
+
+executor.verify(task_type="swarm")(judge)
+    @executor.verify has no option 'task_type'; write the task types only, as @executor.verify('swarm',
+    'forecast')
 
 executor.health(check); executor.health(check)
     a health check is there already, check; let one function ask all that must be asked, and call check
@@ -333,7 +347,8 @@ Executor("acme", "m-1", lifespan=common_pools)
     own (class Pools: ...)
 
 Executor("acme", "m-1", lifespan=needy_pools)
-    needy_pools takes url; a lifespan takes nothing, or the executor as `executor: Executor`
+    needy_pools takes url; a lifespan takes nothing, or the executor as `executor: Executor`, or the settings
+    as `settings: Settings`
 
 executor.include(find)
     executor.include takes another executor or a class, and this is a function; write

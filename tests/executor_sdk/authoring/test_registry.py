@@ -121,7 +121,7 @@ def clash_of_health_checks(main: Executor) -> None:
     ("clash", "sentence"),
     [
         (clash_of_handlers, "mine and answers both want task type 'report' in profile 'fast'"),
-        (clash_of_verifiers, "mine verifies already, .* and call judges"),
+        (clash_of_verifiers, "mine verifies already all .* above judges"),
         (clash_of_health_checks, "a health check is there already, mine; .* and call is_well"),
     ],
 )

@@ -7,7 +7,7 @@ import threading
 
 from pydantic import BaseModel, Field
 
-from executor_sdk import Executor, Refuse, TryLater
+from executor_sdk import Executor, Refuse, Task, TryLater
 from tests.conformance.model import ModelExecutor
 from tests.conformance.mutants import FailsAll, OwnHash
 
@@ -50,6 +50,16 @@ def busy() -> Sum:
 def stuck() -> Sum:
     """Never comes back from its thread."""
     threading.Event().wait()
+    return Sum(answer="")
+
+
+counting = Executor(provider_family="tests", model_id="counts-1")
+
+
+@counting.execute("count")
+def counted(task: Task) -> Sum:
+    """Tells what it has used."""
+    task.metric("tokens", 812, "token")
     return Sum(answer="")
 
 

@@ -67,6 +67,13 @@ def test_call_prints_the_answer_for_people(capsys: Output) -> None:
     assert json.loads(capsys.readouterr().out)["candidate_output"]["answer"] == "4.0"
 
 
+def test_call_prints_what_was_used(capsys: Output) -> None:
+    """The metrics that the handler has added up."""
+    assert main(["call", f"{SERVED}:counting", "--verify", "--json"]) == 0
+
+    assert json.loads(capsys.readouterr().out)["answer"]["metrics"] == {"tokens": {"value": 812, "unit": "token"}}
+
+
 def test_call_reads_inputs_from_a_file_and_from_standard_input(
     capsys: Output, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import anyio
 import httpx2
 import pytest
 from pydantic import BaseModel
@@ -15,7 +17,7 @@ from executor_sdk import Executor, ExecutorClient, Refuse, Task, TryLater
 from executor_sdk.client.asks import execute_body
 from executor_sdk.client.pool import pooled_http
 from executor_sdk.protocol.plain import Json
-from executor_sdk.testing.server import running
+from executor_sdk.testing.server import running, serve
 from executor_sdk.transports.asgi.app import Application
 
 pytestmark = pytest.mark.anyio
@@ -211,3 +213,42 @@ async def test_new_work_is_asked_for_by_name() -> None:
                 await http.post("/execute", json=body({}, attempt=attempt))
 
     assert peer.effects == {"north": 2}
+
+
+async def test_where_one_of_several_asked_at_once_refuses_the_others_are_let_go() -> None:
+    """A task group leaves no orphans: its refusal is the answer, and what nobody waits for stops after its linger."""
+    peer = Executor("acme", "peer-1", linger_ms=10)
+    ends = dict[str, anyio.Event]()
+
+    @peer.execute("part")
+    async def part(inputs: dict[str, Any]) -> dict[str, Json]:
+        if inputs["region"] == "empty":
+            while len(ends) < 2:
+                await anyio.sleep(0.001)
+            raise Refuse("NO_SALES", "there are none")
+        ends[inputs["region"]] = anyio.Event()
+        try:
+            await anyio.sleep_forever()
+        finally:
+            ends[inputs["region"]].set()
+        return {}
+
+    executor = Executor("acme", "gateway-1")
+    with serve(peer) as server:
+
+        @executor.execute("whole")
+        async def whole(task: Task) -> dict[str, Json]:
+            async with ExecutorClient(server.url) as client, asyncio.TaskGroup() as group:
+                for region in ("north", "south", "empty"):
+                    group.create_task(client.ask({"region": region}, task_type="part", within=task))
+            return {"answer": ""}
+
+        app = executor.application()
+        with anyio.fail_after(20):
+            async with running(app), caller(app) as http:
+                answer = await http.post("/execute", json=body({}))
+            for region in ("north", "south"):
+                while not ends[region].is_set():
+                    await anyio.sleep(0.005)
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (422, "NO_SALES")

@@ -65,6 +65,17 @@ class LedgerContract:
         assert work.work_id == joined.work_id == "work-1"
         assert await ledger.join(make_ask()) == work
 
+    async def test_the_task_type_of_work_is_on_record(self, ledger: Ledger) -> None:
+        """A verifier is chosen by it."""
+        new = make_work(ledger)
+        new.task_type = "forecast"
+        await ledger.open(make_ask(), new)
+
+        found = await ledger.find(key_of())
+
+        assert found is not None
+        assert found.task_type == "forecast"
+
     async def test_opens_at_once_make_one_work(self, ledger: Ledger) -> None:
         """Of many opens that race, one creates."""
         created = []
@@ -258,6 +269,30 @@ class LedgerContract:
         await ledger.start("work-2", NOW)
         await ledger.end("work-2", State.LOST, None, NOW)
         assert await ledger.join(ask) is None
+
+    @pytest.mark.parametrize(
+        ("state", "outcome", "is_over"),
+        [
+            (State.ANSWERED, ANSWER, True),
+            (State.FAILED, Outcome(422, b"no"), True),
+            (State.FAILED, Outcome(503, b"later"), False),
+            (State.LOST, None, False),
+        ],
+    )
+    async def test_an_event_is_over_once_it_ended_well_or_for_good(
+        self, ledger: Ledger, state: State, outcome: Outcome | None, is_over: bool
+    ) -> None:
+        """Whoever is told to send it again means another try, also one who has not heard it."""
+        ask = Ask(("", "event", "event e"), b"body")
+        await ledger.open(ask, make_work(ledger, state=State.RUNNING))
+        await ledger.end("work-1", state, outcome, NOW)
+
+        assert (await ledger.join(ask) is not None) is is_over
+        await ledger.answered([ask.key])
+        created, work = await ledger.open(ask, make_work(ledger, "work-2", state=State.RUNNING))
+
+        assert (created, work.work_id) == ((False, "work-1") if is_over else (True, "work-2"))
+        assert await ledger.join(ask) == work
 
     async def test_cancel_withdraws_one_ask_and_work_stops_with_the_last(self, ledger: Ledger) -> None:
         """The reason reaches the work only when nobody else wants it; the withdrawn ask stays withdrawn."""

@@ -426,7 +426,7 @@ async def test_a_handler_that_finishes_in_spite_of_a_cancel_is_believed() -> Non
 async def test_progress_stops_plain_code_once_cancelled() -> None:
     """An observer may cancel by progress: the very call that reports it raises."""
     reached = list[float]()
-    executions = make_executions(observer=lambda key, fraction, note: "enough" if fraction >= 0.5 else None)
+    executions = make_executions(observer=lambda key, fraction, note, partial: "enough" if fraction >= 0.5 else None)
 
     async def plain(live: LiveWork) -> Outcome:
         def steps() -> None:
@@ -466,7 +466,7 @@ class SlowLedger(MemoryLedger):
 async def test_work_that_cancels_itself_while_it_runs_is_still_written_down() -> None:
     """The cancellation that it never waited for must not hit the writing of its end."""
     ledger = SlowLedger()
-    executions = make_executions(ledger=ledger, observer=lambda key, fraction, note: "enough")
+    executions = make_executions(ledger=ledger, observer=lambda key, fraction, note, partial: "enough")
 
     async def halfway(live: LiveWork) -> Outcome:
         live.progress(0.5, "half")
@@ -500,6 +500,40 @@ async def test_draining_opens_nothing_but_answers_who_waits() -> None:
         replayed = await executions.run(make_ask(), make_plan(instantly))
 
     assert [answer.outcome for answer in (*answers, replayed) if answer] == [ANSWER] * 3
+
+
+async def test_a_drain_that_begins_while_room_is_made_opens_nothing() -> None:
+    """The ledger may take its time to say that there is room; what was allowed before the drain no longer is."""
+
+    class Slow(MemoryLedger):
+        """Says that there is room once it is told to go on."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.asked, self.go_on = anyio.Event(), anyio.Event()
+
+        async def make_room(self, keep: Keep, now_ms: int) -> bool:
+            self.asked.set()
+            await self.go_on.wait()
+            return await super().make_room(keep, now_ms)
+
+    ledger, effect = Slow(), Effect()
+    executions = make_executions(ledger=ledger)
+    executions._has_room = False
+
+    async def ask() -> None:
+        with pytest.raises(DrainingError):
+            await executions.run(make_ask(), make_plan(effect.perform))
+
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as group:
+            group.start_soon(ask)
+            await ledger.asked.wait()
+            await executions.drain()
+            effect.go_on.set()
+            ledger.go_on.set()
+
+    assert effect.starts == 0
 
 
 async def test_what_a_drain_cuts_is_lost_not_failed() -> None:
@@ -819,7 +853,7 @@ async def test_a_handler_that_cancels_its_own_task_leaves_nobody_waiting() -> No
         task = asyncio.current_task()
         assert task is not None
         task.cancel()
-        await anyio.sleep(1)
+        await anyio.sleep_forever()
         raise AssertionError
 
     executions = make_executions()

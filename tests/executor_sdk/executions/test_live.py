@@ -40,6 +40,18 @@ def ended() -> Work:
     return Work("work-1", None, State.ANSWERED, "owner", 1)
 
 
+async def test_the_last_partial_output_is_kept() -> None:
+    """Of many only one, and it stops who is no longer wanted."""
+    live = make_live()
+    live.partial(b'"so"')
+    live.partial(b'"so far"')
+    live.cancel("enough")
+
+    with pytest.raises(TaskCancelled):
+        live.partial(b'"too far"')
+    assert live.partial_output == b'"too far"'
+
+
 async def test_all_who_wait_get_the_ended_work() -> None:
     """Whichever ask they wait for."""
     live, got = make_live(), list[Work | None]()

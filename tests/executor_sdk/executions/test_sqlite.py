@@ -295,6 +295,7 @@ async def test_a_file_of_the_first_release_is_brought_forward(tmp_path: Path) ->
 
     assert work is not None
     assert work.outcome == Outcome(200, b"{}")
+    assert work.task_type is None
 
 
 @pytest.mark.parametrize("statement", ["forgettable", "kept_bytes"])

@@ -116,6 +116,39 @@ def test_what_a_server_has_loaded_is_not_looked_at_again() -> None:
     assert (in_thread, alone, never) == (before, "10000 True", "0 True")
 
 
+@pytest.mark.parametrize(
+    ("before", "heard"),
+    [
+        ("signal.SIG_DFL", "True"),
+        ("lambda *_: print('the host hears it')", "the host hears it\nTrue"),
+    ],
+)
+def test_a_signal_handler_of_the_process_is_there_again_after_the_server(before: str, heard: str) -> None:
+    """Whoever runs a server as a part of a program keeps the last word about the end of the process."""
+    told = f"""if True:
+        import os, signal, threading
+        from executor_sdk.serving.addresses import LOOPBACK, listen
+        from executor_sdk.serving.server import Server, configuration
+        import tests.executor_sdk.serving.hungry as hungry
+
+        before = {before}
+        signal.signal(signal.SIGTERM, before)
+        server = Server(configuration(hungry.app, lifespan="off"))
+
+        def end():
+            server.settled.wait()
+            os.kill(os.getpid(), signal.SIGTERM)
+
+        threading.Thread(target=end).start()
+        with listen(LOOPBACK, 0) as listening:
+            server.run([listening])
+        print(server.started and signal.getsignal(signal.SIGTERM) == before)
+    """
+    ended = subprocess.run([sys.executable, "-c", told], cwd=ROOT, capture_output=True, text=True, check=True)
+
+    assert ended.stdout == heard + "\n"
+
+
 def _healthy_again(port: int) -> bool:
     """Whether a newcomer is answered, tried for as long as a loop may pause after a failed accept."""
     for _ in range(int(SOON_S)):

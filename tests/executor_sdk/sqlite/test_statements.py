@@ -13,7 +13,8 @@ from tests.executor_sdk.sqlite.words import SQL
 
 def test_statements_of_all_folders_are_merged() -> None:
     """The shared ones and the dialect's own."""
-    assert set(SQL.statements) == {"add_word", "list_words", "say", "fill_disk", "promise_word"}
+    shared = {"add_word", "list_words", "say", "how_often", "set_times"}
+    assert set(SQL.statements) == shared | {"fill_disk", "promise_word"}
 
 
 def test_migrations_are_in_the_order_of_their_numbers() -> None:

@@ -6,6 +6,8 @@ import asyncio
 import gc
 import os
 import sqlite3
+import subprocess
+import sys
 import threading
 import weakref
 from collections.abc import AsyncIterator, Callable
@@ -354,6 +356,54 @@ async def test_closing_serves_those_who_wait_and_refuses_the_rest(place: Path) -
 
         assert writer.fault == "the store is closed"
     assert words_in(place) == ["in time"]
+
+
+COUNTER = """if True:
+    import asyncio, sys
+    from executor_sdk.sqlite.writer import Writer
+    from tests.executor_sdk.sqlite.words import WordError, opened
+
+    def count(connection):
+        [(times,)] = connection.run("how_often", word="said")
+        connection.run("set_times", word="said", times=times + 1)
+
+    async def main():
+        writer = Writer(lambda: opened(sys.argv[1], busy_timeout_s=20), error=WordError, name="store")
+        await writer.run(lambda _: None)
+        print("ready", flush=True)
+        sys.stdin.readline()
+        for _ in range(int(sys.argv[2])):
+            await writer.run(count)
+        await writer.aclose()
+
+    asyncio.run(main())
+"""
+
+
+def test_processes_that_read_before_they_write_wait_for_each_other(place: Path) -> None:
+    """No busy timeout helps a transaction that has read and only then wants to write: it is refused as locked."""
+    with closing(opened(place)) as connection:
+        adding("said", 0.0)(connection)
+
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", COUNTER, str(place), "100"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        for _ in range(3)
+    ]
+    for process in processes:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    for process in processes:
+        process.communicate(timeout=60)
+
+    assert [process.returncode for process in processes] == [0, 0, 0]
+    with closing(opened(place)) as connection:
+        assert connection.run("how_often", word="said") == [(300.0,)]
 
 
 async def test_an_idle_writer_holds_nothing_of_its_callers(place: Path) -> None:

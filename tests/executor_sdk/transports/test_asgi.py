@@ -9,7 +9,8 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from typing import Any
+from contextvars import ContextVar
+from typing import Any, ClassVar
 
 import anyio
 import httpx2
@@ -17,9 +18,10 @@ import orjson
 import pytest
 from starlette.applications import Starlette
 from starlette.routing import Mount
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from executor_sdk.authoring.task import Task
-from executor_sdk.errors import TryLater
+from executor_sdk.errors import Refuse, TryLater
 from executor_sdk.executor import Executor
 from executor_sdk.protocol.requests import candidate, execute_request, sample_contract, verify_request
 from executor_sdk.testing.server import Served, serve
@@ -363,6 +365,47 @@ def test_a_stopping_server_cuts_what_does_not_end() -> None:
     assert time.monotonic() - began < WAIT_S
 
 
+def test_connections_that_ask_nothing_hold_up_no_stop() -> None:
+    """One that is kept for its next request, one that has asked nothing yet, and one that has begun to."""
+    before = set(threading.enumerate())
+    executor = Executor(provider_family="test", model_id="idle-1")
+    with ExitStack() as stack, serve(executor, timeout_graceful_shutdown=60) as server:
+        kept, _silent, begun = (
+            stack.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=WAIT_S)) for _ in range(3)
+        )
+        kept.sendall(b"GET /health HTTP/1.1\r\nhost: x\r\n\r\n")
+        assert kept.recv(65_536).startswith(b"HTTP/1.1 200")
+        begun.sendall(b"GET /health HTTP/1.1\r\nhost:")
+        # The loop has seen all three once it answers a fourth.
+        assert httpx2.get(f"{server.url}/health").status_code == 200
+
+    assert set(threading.enumerate()) <= before
+
+
+def test_a_crash_is_logged_once_and_a_refusal_not_at_all(caplog: pytest.LogCaptureFixture) -> None:
+    """However many copies ask; the wire has the reference under which the log has the rest."""
+    executor = Executor(provider_family="test", model_id="crashes-1")
+
+    @executor.execute("swarm")
+    async def crash(inputs: dict[str, Any]) -> dict[str, Any]:
+        if inputs["prompt"] == "refused":
+            raise Refuse("NO", "never")
+        raise ValueError("password=hunter2")
+
+    with serve(executor) as server:
+        refused = httpx2.post(f"{server.url}/execute", content=make_body("exec-r-1", prompt="refused"))
+        told = caplog.records[:]
+        answers = [httpx2.post(f"{server.url}/execute", content=make_body()) for _ in range(3)]
+
+    assert (refused.status_code, told) == (422, [])
+    assert {answer.status_code for answer in answers} == {500}
+    assert error_of(answers[0])["details"]["reference"] in caplog.records[0].getMessage()
+    assert len(caplog.records) == 1
+    assert "hunter2" in caplog.text
+    assert "hunter2" not in answers[0].text
+    assert "Traceback" not in answers[0].text
+
+
 def test_a_caller_that_a_stopping_server_waits_for_no_longer_is_told() -> None:
     """503 in the one shape, so that it asks again; not the server's plain text."""
     hold = Hold(drain_s=0.05)
@@ -393,6 +436,45 @@ def test_a_mounted_executor_needs_no_lifespan() -> None:
 
     assert response.json()["candidate_output"] == {"answer": "hello"}
     assert error_of(missing)["code"] == "NOT_FOUND"
+
+
+class Tenancy:
+    """A middleware of a host: keeps whose call it is in a context variable."""
+
+    tenant: ClassVar[ContextVar[str]] = ContextVar("tenant", default="nobody")
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.tenant.set(dict(scope.get("headers", ())).get(b"x-tenant", b"nobody").decode())
+        await self.app(scope, receive, send)
+
+
+def test_what_a_middleware_knows_of_a_caller_reaches_its_function() -> None:
+    """Headers and claims by a context variable, in the loop and in threads: those of the call that opened the work."""
+    executor = Executor(provider_family="test", model_id="tenants-1")
+
+    @executor.execute("plain")
+    def plain() -> dict[str, Any]:
+        return {"answer": Tenancy.tenant.get()}
+
+    @executor.execute("asynchronous")
+    async def asynchronous() -> dict[str, Any]:
+        return {"answer": Tenancy.tenant.get()}
+
+    with serve(Tenancy(executor)) as server:
+        answers = [
+            httpx2.post(
+                f"{server.url}/execute",
+                content=make_body(f"exec-{task_type}-{tenant}", prompt=tenant, task_type=task_type),
+                headers={"x-tenant": tenant},
+            ).json()["candidate_output"]["answer"]
+            for task_type in ("plain", "asynchronous")
+            for tenant in ("acme", "bolt")
+        ]
+
+    assert answers == ["acme", "bolt"] * 2
 
 
 @pytest.mark.anyio

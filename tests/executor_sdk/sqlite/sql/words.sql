@@ -9,3 +9,11 @@ SELECT word FROM words ORDER BY rowid
 -- say --
 -- One more time; the new number.
 UPDATE words SET times = times + 1 WHERE word = :word RETURNING times
+
+-- how_often --
+-- What stands there for a word.
+SELECT times FROM words WHERE word = :word
+
+-- set_times --
+-- Another number for a word.
+UPDATE words SET times = :times WHERE word = :word
