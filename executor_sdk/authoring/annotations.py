@@ -30,7 +30,9 @@ def resolved(function: Callable[..., Any], local_names: dict[str, Any]) -> dict[
             "the function and import it plainly, not under `if TYPE_CHECKING`"
         ) from None
     except (TypeError, SyntaxError) as error:
-        raise HandlerSignatureError(f"{name_of(function)}: an annotation cannot be read: {error}") from None
+        raise HandlerSignatureError(
+            f"{name_of(function)}: an annotation cannot be read: {error}; write a type, as `ask: Ask`"
+        ) from None
 
 
 def callers_locals() -> dict[str, Any]:

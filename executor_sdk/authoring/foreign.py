@@ -10,6 +10,8 @@ _SERVE: Final = "a server serves it: `uvicorn module:executor`, or `executor ser
 _INCLUDE: Final = "executor.include(other) takes over another executor, or a class"
 _MOUNT: Final = "the four endpoints are all it has; mount it into an application of yours: Mount('/agents', executor)"
 
+_HAS: Final = "an author uses execute, verify, agent_event, health, include and lifespan"
+
 _MEANT: Final = {
     word: meant
     for words, meant in (
@@ -25,5 +27,4 @@ _MEANT: Final = {
 
 def sentence_for(word: str) -> str:
     """What to say to who looks for `word` on an executor."""
-    meant = _MEANT.get(word)
-    return f"an executor has no {word!r}{'' if meant is None else '; ' + meant}"
+    return f"an executor has no {word!r}; {_MEANT.get(word, _HAS)}"

@@ -78,7 +78,8 @@ def find(ask: Missing) -> Finding: ...
     import it plainly, not under `if TYPE_CHECKING`
 
 def find(ask: "Ask[") -> Finding: ...
-    find: an annotation cannot be read: Forward reference must be an expression -- got 'Ask['
+    find: an annotation cannot be read: Forward reference must be an expression -- got 'Ask['; write a type, as
+    `ask: Ask`
 
 def find(ask: Callable[[], int]) -> Finding: ...
     find: collections.abc.Callable[[], int] has no JSON form (Cannot generate a JsonSchema for
@@ -701,7 +702,7 @@ executor.include_router(executor)
     an executor has no 'include_router'; executor.include(other) takes over another executor, or a class
 
 executor.frobnicate
-    an executor has no 'frobnicate'
+    an executor has no 'frobnicate'; an author uses execute, verify, agent_event, health, include and lifespan
 
 # Executors and options.
 
