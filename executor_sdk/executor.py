@@ -57,12 +57,14 @@ logger = logging.getLogger(__name__)
 
 
 class Executor(Decorators):
-    """An executor of decorated functions, and an ASGI application: `uvicorn app:executor` serves it.
+    """An executor of decorated functions, and an ASGI application.
 
-    executor = Executor(provider_family="acme", model_id="drivers-1")
+        executor = Executor(provider_family="acme", model_id="drivers-1")
 
-    @executor.execute("swarm", timeout_s=100)
-    async def drivers(ask: Ask, task: Task) -> Finding: ...
+        @executor.execute("swarm", timeout_s=100)
+        async def drivers(ask: Ask, task: Task) -> Finding: ...
+
+    `uvicorn app:executor` serves it.
     """
 
     @called_as("Executor('acme', 'drivers-1', timeout_s=60)")

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.docs.printed import blocks
+
 ROOT = Path(__file__).resolve().parent.parent
 
 SPECS = "from importlib.util import find_spec; print([find_spec('aiohttp'), find_spec('nacl')])"
@@ -77,6 +79,21 @@ def test_the_first_page_works_from_the_wheel(clean: Path, tmp_path: Path) -> Non
     assert described["capabilities"]["model_id"] == "drivers-1"
     assert '"GROWTH"' in called.replace(" ", "")
     assert '"passed"' in called
+
+
+def test_the_page_about_the_install_holds_as_printed(tmp_path: Path) -> None:
+    """In an empty folder with nothing but the clone beside it, and with no environment active."""
+    (tmp_path / "executor-kit").symlink_to(ROOT)
+    (typed,) = blocks((ROOT / "docs" / "install.md").read_text(), "console")
+    quiet = typed.replace("pip install", "pip --disable-pip-version-check install --quiet")
+
+    said = run(
+        "env", "--unset=VIRTUAL_ENV", "--unset=PYTHONPATH", f"PATH={Path(sys.base_prefix) / 'bin'}:/usr/bin:/bin",
+        "bash", "-ec", quiet, cwd=tmp_path,
+    )  # fmt: skip
+
+    assert "usage: executor" in said
+    assert (tmp_path / ".venv" / "bin" / "kernel-stub").exists()
 
 
 def test_an_executor_needs_nothing_of_the_kernels(clean: Path, tmp_path: Path) -> None:

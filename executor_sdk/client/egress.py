@@ -15,6 +15,7 @@ import anyio.to_thread
 
 from executor_sdk.client.addresses import Guard, Resolve
 from executor_sdk.client.base_url import basic
+from executor_sdk.client.data_uri import data_in, is_data
 from executor_sdk.errors import MOMENTARY, FetchError, UnfetchableError
 from executor_sdk.protocol.digests import content_digest
 from executor_sdk.protocol.reason_codes import ReasonCode
@@ -67,7 +68,7 @@ class Egress:
         self._http: httpx2.AsyncClient | None = None
 
     async def fetch(self, uri: str, *, max_bytes: int | None = None) -> bytes:
-        """The bytes at an http, https, file or artifact URI.
+        """The bytes at an http, https, file, artifact or data URI.
 
         Raises:
             UnfetchableError: it is no such URI, not there, or too large (200), or not allowed (202).
@@ -104,7 +105,9 @@ class Egress:
             return await anyio.to_thread.run_sync(_read_file, uri, self._file_roots, limit, abandon_on_cancel=True)
         if scheme == "artifact":
             return self._fetch_artifact(uri, limit)
-        raise UnfetchableError(f"{_shown(uri)!r} is no http, https, file or artifact URI")
+        if is_data(uri):
+            return data_in(uri, limit)
+        raise UnfetchableError(f"{_shown(uri)!r} is no http, https, file, artifact or data URI")
 
     def _fetch_artifact(self, uri: str, limit: int) -> bytes:
         data = self._read_artifact(uri) if self._read_artifact else None

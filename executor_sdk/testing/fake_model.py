@@ -55,8 +55,8 @@ class ModelCall:
 class FakeModel:
     """Answers every prompt with something valid, the same prompt always with the same, and never asks anybody.
 
-    model = FakeModel()
-    finding = model.answer("Which way did revenue go?", Finding)
+        model = FakeModel()
+        finding = model.answer("Which way did revenue go?", Finding)
 
     It is an ASGI application, too, that answers `/v1/chat/completions` plain and streamed, with `response_format` and
     tools. A client such as `AsyncOpenAI(base_url=f"{served.url}/v1", api_key="-")` reaches it within

@@ -10,6 +10,7 @@ from executor_sdk.artifacts.store import digest_in
 from executor_sdk.authoring.ports import Ports
 from executor_sdk.authoring.task import Task
 from executor_sdk.client.asks import execute_body, now_ms
+from executor_sdk.client.data_uri import data_in, is_data
 from executor_sdk.errors import FetchError, TaskCancelled
 from executor_sdk.misuse import MisuseError
 from executor_sdk.protocol.digests import content_digest
@@ -35,6 +36,8 @@ class Files:
         Raises:
             FetchError: it gave none, or they are too many (200).
         """
+        if is_data(uri):
+            return data_in(uri, max_bytes)
         digest = digest_in(uri)
         if uri not in self._files and digest is None:
             raise FetchError(

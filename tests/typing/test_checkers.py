@@ -14,7 +14,7 @@ import pytest
 ROOT: Final = Path(__file__).resolve().parents[2]
 
 #: Code of authors as we show it, beside the first page of the README and its test.
-SHOWN: Final = ("tests/typing", "tests/executor_sdk/first_page.py", "tests/smallest.py", "examples")
+SHOWN: Final = ("tests/typing", "tests/executor_sdk/first_page.py", "tests/smallest.py", "examples/quarterly_revenue")
 
 #: An author's module; the lines with a mark are mistakes.
 MISTAKEN: Final = """
@@ -92,7 +92,8 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the first page of the README and its test, and with the mistakes."""
     folder = tmp_path_factory.mktemp("pages")
     page, test, *_ = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    (folder / "first_page.py").write_text(f"{page}URL = 'https://data.example.com/sales.csv'\n{test}")
+    (folder / "app.py").write_text(page)
+    (folder / "test_app.py").write_text(test)
     (folder / "mistaken.py").write_text(MISTAKEN)
     return folder
 
@@ -119,7 +120,7 @@ def by_pyright(pages: Path) -> list[tuple[str, int]]:
 def by_mypy(pages: Path) -> list[tuple[str, int]]:
     """File and line of each error that mypy finds. What we show is checked with the whole project, which has left its
     cache behind by then."""
-    told = python("-m", "mypy", pages / "first_page.py", pages / "mistaken.py")
+    told = python("-m", "mypy", *pages.glob("*.py"))
     return [(Path(name).name, int(line)) for name, line in re.findall(r"^(.*?):(\d+): error:", told, re.MULTILINE)]
 
 
