@@ -33,7 +33,7 @@ from __future__ import annotations
 import math
 from typing import ClassVar, Final
 
-from executor_sdk.misuse import MisuseError, called_as
+from executor_sdk.misuse import MisuseError, called_as, named
 from executor_sdk.protocol.plain import Json
 from executor_sdk.protocol.reason_codes import ReasonCode
 
@@ -156,6 +156,10 @@ class Refuse(RequestError):  # noqa: N818 - a signal that authors raise, not a f
     def __init__(self, code: str, message: str, *, details: Json = None) -> None:
         if not (_is_text(code) and _is_text(message)):
             raise MisuseError(f"Refuse takes a code and a sentence, both are text; write {_REFUSE}")
+        if not isinstance(details, dict | list | str | int | float | None):
+            raise MisuseError(
+                f"the details of a Refuse are plain JSON, not {named(details)}; write details={{'rows': 0}}"
+            )
         super().__init__(message, details=details)
         self.code = code
 

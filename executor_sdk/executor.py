@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import os
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
@@ -20,6 +21,7 @@ from executor_sdk.authoring.annotations import callers_locals, name_of
 from executor_sdk.authoring.calling import Surroundings
 from executor_sdk.authoring.decorators import Decorators
 from executor_sdk.authoring.depends import Make
+from executor_sdk.authoring.foreign import sentence_for
 from executor_sdk.authoring.lifespan import Opener
 from executor_sdk.authoring.ports import Fetcher
 from executor_sdk.authoring.registry import HandlerRegistry
@@ -38,6 +40,7 @@ from executor_sdk.executions.live import Observer
 from executor_sdk.executions.memory import MemoryLedger
 from executor_sdk.executions.plan import WorkBounds
 from executor_sdk.executions.record import Keep
+from executor_sdk.misuse import called_as, named
 from executor_sdk.options.environment import unread
 from executor_sdk.settings import OPTIONS, Settings
 from executor_sdk.transports.asgi.app import Application
@@ -64,6 +67,7 @@ class Executor(Decorators):
     `uvicorn app:executor` serves it.
     """
 
+    @called_as("Executor('acme', 'drivers-1', timeout_s=60)")
     def __init__(
         self,
         provider_family: str,
@@ -85,12 +89,24 @@ class Executor(Decorators):
             DefinitionError: a blank name, an option that does not exist, a value that does not fit its option, or a
                 lifespan that cannot work as it is.
         """
+        if not isinstance(settings, Settings | None):
+            raise DefinitionError(
+                f"settings is {named(settings)}; write timeout_s=60, or settings=Settings(timeout_s=60)"
+            )
         self.settings: Final = (settings or Settings()).changed(**options)
         self.registry: Final = HandlerRegistry(provider_family, model_id)
-        for opener in lifespan if isinstance(lifespan, Sequence) else [lifespan]:
+        # Text is a sequence, too, and a mistake as a whole.
+        given: Any = lifespan
+        openers: Any = [given] if isinstance(given, str) or not isinstance(given, Sequence) else given
+        for opener in openers:
             self.registry.add_lifespan(lifespans.define(opener, self, callers_locals()))
         self._app: Application | None = None
         self._late: Final = LateStart(f"{provider_family}/{model_id}", self.application_to_serve)
+
+    if not TYPE_CHECKING:  # a type checker finds such a word by itself
+
+        def __getattr__(self, name: str) -> Any:
+            raise AttributeError(sentence_for(name), name=name, obj=self)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve as an ASGI application, also mounted inside another one."""
@@ -251,7 +267,13 @@ def reads(artifacts: ArtifactStore) -> ReadArtifact:
 
 
 def _described(other: object, executor: Executor) -> str:
-    return "itself" if other is executor else f"an instance; write executor.include({type(other).__name__})"
+    if other is executor:
+        return "itself"
+    if inspect.isroutine(other):
+        return f"a function; write @executor.execute('task_type') above {name_of(other)}"
+    if type(other).__module__ == "builtins":
+        return named(other)
+    return f"an instance; write executor.include({type(other).__name__})"
 
 
 def _artifacts(settings: Settings) -> ArtifactStore:

@@ -43,3 +43,11 @@ def called_as(example: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
         return told
 
     return decorate
+
+
+def named(value: object) -> str:
+    """How a sentence names the type of `value`, with its article."""
+    if value is None:
+        return "None"
+    name = type(value).__name__
+    return f"{'an' if name[0] in 'AEIOUaeiou' else 'a'} {name}"

@@ -156,11 +156,12 @@ def _date(chance: Random, quarter: int, month: int) -> str:
 def _weighted(chance: Random, weights: dict[str, float]) -> str:
     """One of `weights`; only `random()` is drawn from, whose sequence every Python promises to keep."""
     point = chance.random() * sum(weights.values())
-    for name, weight in weights.items():
-        point -= weight
+    *firsts, last = weights
+    for name in firsts:
+        point -= weights[name]
         if point < 0:
             return name
-    return name
+    return last
 
 
 if __name__ == "__main__":

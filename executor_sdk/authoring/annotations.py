@@ -11,7 +11,7 @@ from typing import Any, Final, get_type_hints
 from executor_sdk.errors import HandlerSignatureError
 
 #: Frames of these modules stand between the author's code and the decorator's work.
-_OURS: Final = ("executor_sdk.authoring.", "executor_sdk.executor")
+_OURS: Final = ("executor_sdk.authoring.", "executor_sdk.executor", "executor_sdk.misuse")
 
 
 def resolved(function: Callable[..., Any], local_names: dict[str, Any]) -> dict[str, Any]:
@@ -30,7 +30,9 @@ def resolved(function: Callable[..., Any], local_names: dict[str, Any]) -> dict[
             "the function and import it plainly, not under `if TYPE_CHECKING`"
         ) from None
     except (TypeError, SyntaxError) as error:
-        raise HandlerSignatureError(f"{name_of(function)}: an annotation cannot be read: {error}") from None
+        raise HandlerSignatureError(
+            f"{name_of(function)}: an annotation cannot be read: {error}; write a type, as `ask: Ask`"
+        ) from None
 
 
 def callers_locals() -> dict[str, Any]:

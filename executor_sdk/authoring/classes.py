@@ -26,6 +26,8 @@ class Marks(Decorators):
 
     def _take(self, function: Callable[..., Any], role: Role) -> None:
         if not is_method(function):
+            if "." in name_of(function):
+                raise DefinitionError(f"{name_of(function)} is a method that takes no `self`; write it first")
             raise DefinitionError(
                 f"{name_of(function)} is no method of a class; write @executor.execute or @executor.verify above it"
             )

@@ -9,6 +9,7 @@ from typing import Any, TypeVar, overload
 from executor_sdk.authoring.handler import Limits
 from executor_sdk.authoring.roles import Checks, Executes, Handles, Role, Verifies
 from executor_sdk.errors import DefinitionError
+from executor_sdk.misuse import named
 from executor_sdk.options.option import check_names
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -52,7 +53,7 @@ class Decorators(ABC):
         self,
         task_type: str | Callable[..., Any] = DEFAULT_TASK_TYPE,
         /,
-        *,
+        *more: Any,
         profiles: Sequence[str] = DEFAULT_PROFILES,
         timeout_s: float | None = None,
         max_concurrency: int | None = None,
@@ -84,6 +85,11 @@ class Decorators(ABC):
             DefinitionError: an option does not exist or its value does not fit, or the function cannot work as it is;
                 the message says what to write instead.
         """
+        if more or "task_type" in unknown:
+            raise DefinitionError(
+                "@executor.execute takes the task type alone without a name, and all else by name: write "
+                "@executor.execute('swarm', profiles=('fast',))"
+            )
         try:
             check_names(unknown, OPTIONS)
             limits = Limits(
@@ -238,5 +244,4 @@ def _check_callable(function: object, decorator: str) -> None:
             f"and above its methods what they do, as `from executor_sdk import execute, verify` has it"
         )
     if isinstance(function, staticmethod | classmethod) or not callable(function):
-        kind = type(function).__name__
-        raise DefinitionError(f"@executor.{decorator} stands above a {kind}; put it above a function")
+        raise DefinitionError(f"@executor.{decorator} stands above {named(function)}; put it above a function")

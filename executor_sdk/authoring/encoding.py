@@ -19,6 +19,7 @@ from pydantic import BaseModel
 from pydantic_core import to_jsonable_python
 
 from executor_sdk.authoring.awaiting import AWAIT, close_unawaited, fields_of, is_unawaited
+from executor_sdk.misuse import named as named
 from executor_sdk.protocol.integers import MAX_INT, MIN_INT
 from executor_sdk.protocol.plain import MAX_DEPTH, Json, is_deeper, parse
 
@@ -86,15 +87,9 @@ def misplaced(value: object) -> tuple[str, str] | None:
         return f"the function {value.__name__}", f"call the function, {value.__name__}(...)"
     if inspect.isgenerator(value) or inspect.isasyncgen(value):
         return named(value), "make a list of what it yields"
+    if isinstance(value, BaseException):
+        return named(value), f"raise it, raise {type(value).__name__}(...)"
     return None
-
-
-def named(value: object) -> str:
-    """How a sentence names the type of `value`, with its article."""
-    if value is None:
-        return "None"
-    name = type(value).__name__
-    return f"{'an' if name[0] in 'AEIOUaeiou' else 'a'} {name}"
 
 
 def in_one_line(error: Exception) -> str:

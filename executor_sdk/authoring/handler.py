@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from typing import Any, Final, Self
+from typing import Any, Final, Self, get_origin
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -23,8 +23,10 @@ from executor_sdk.authoring.schema import (
 from executor_sdk.authoring.signature import ANYTHING, Reader, Signature
 from executor_sdk.authoring.streams import collected, result_type
 from executor_sdk.authoring.task import Task
+from executor_sdk.authoring.verdict import Candidate, Verdict
 from executor_sdk.cancelling import Alarms
 from executor_sdk.errors import DefinitionError, HandlerSignatureError
+from executor_sdk.misuse import named
 from executor_sdk.options.option import options_of, settle
 from executor_sdk.protocol.plain import Json
 from executor_sdk.settings import Settings
@@ -158,8 +160,24 @@ def define(
 ) -> Handler:
     """The handler of `function`, or a DefinitionError that says what to write instead."""
     _check_names(function, task_type, profiles)
+    if not isinstance(needs_answer, bool):
+        raise DefinitionError(
+            f"{name_of(function)}: needs_answer is {needs_answer!r:.80}; it must be True or False: leave it out, or "
+            "write needs_answer=False"
+        )
     signature = reader.handler(function)
+    if (
+        signature.inputs is not None
+        and (get_origin(signature.inputs.annotation) or signature.inputs.annotation) is Candidate
+    ):
+        raise HandlerSignatureError(
+            f"{name_of(function)} takes a candidate, so it is a verifier; put @executor.verify above it"
+        )
     returns = result_type(function, signature.returns) if signature.shape.is_generator else signature.returns
+    if returns is Verdict:
+        raise HandlerSignatureError(
+            f"{name_of(function)} returns a verdict, so it is a verifier; put @executor.verify above it"
+        )
     output = OutputShape(returns, function)
     if returns is type(None):
         raise HandlerSignatureError(f"{name_of(function)} returns None; return the output: a model or a dict")
@@ -203,9 +221,18 @@ def _check_answer(function: Callable[..., Any], schema: Json) -> None:
 
 
 def _check_names(function: Callable[..., Any], task_type: str, profiles: Sequence[str]) -> None:
+    if not isinstance(task_type, str):
+        raise DefinitionError(
+            f"{name_of(function)}: a task type is text, not {named(task_type)}; name one, as "
+            "@executor.execute('swarm'), and decorate a function of several task types several times"
+        )
     if not task_type.strip():
         raise DefinitionError(f"{name_of(function)}: the task type is blank; name one, as @executor.execute('swarm')")
     if isinstance(profiles, str):
         raise DefinitionError(f"{name_of(function)}: profiles is a tuple; write profiles=({profiles!r},)")
+    if not isinstance(profiles, list | tuple | None) or not all(isinstance(one, str) for one in profiles or ()):
+        raise DefinitionError(
+            f"{name_of(function)}: profiles is a tuple of texts, not {profiles!r:.80}; write profiles=('fast',)"
+        )
     if not profiles or not all(one.strip() for one in profiles):
         raise DefinitionError(f"{name_of(function)}: profiles has a blank name or none; leave it out for 'default'")

@@ -12,7 +12,8 @@ from executor_sdk.authoring.calling import Surroundings, call
 from executor_sdk.authoring.encoding import NotPlainError, encoded
 from executor_sdk.authoring.signature import Reader, Signature
 from executor_sdk.cancelling import Alarms
-from executor_sdk.errors import ExecutorError
+from executor_sdk.errors import ExecutorError, HandlerSignatureError
+from executor_sdk.misuse import named
 from executor_sdk.protocol.plain import Json
 
 #: Seconds a health check may take; who asks for health does not wait long.
@@ -37,6 +38,8 @@ class HealthCheck(Struct, frozen=True):
         """Whether it is healthy, and what it says about it."""
         try:
             said = await call(self.function, self.signature, around, facts={}, alarms=Alarms(TIMEOUT_S))
+            if not isinstance(said, bool | dict | None):
+                return False, {"message": f"{self.name} returned {named(said)}: return True, False or a dict"}
             details = encoded(said) if isinstance(said, dict) else {}
         except ExecutorError as error:
             return False, {"message": error.message}
@@ -47,4 +50,7 @@ class HealthCheck(Struct, frozen=True):
 
 def define(function: Callable[..., Any], reader: Reader) -> HealthCheck:
     """The health check of `function`, or a HandlerSignatureError that says what to write instead."""
-    return HealthCheck(function, reader.injected(function))
+    signature = reader.injected(function)
+    if signature.shape.is_generator:
+        raise HandlerSignatureError(f"{name_of(function)} yields; a health check returns True, False or a dict")
+    return HealthCheck(function, signature)

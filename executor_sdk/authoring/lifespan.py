@@ -17,6 +17,7 @@ from msgspec import Struct
 from executor_sdk.authoring.annotations import name_of, resolved
 from executor_sdk.authoring.calling import Surroundings
 from executor_sdk.errors import DefinitionError, StartError
+from executor_sdk.misuse import named
 from executor_sdk.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -201,7 +202,7 @@ async def _checked(manager: AbstractAsyncContextManager[object], kind: Any, name
         expected = get_origin(kind) or kind
         if kind is not None and not _may_be(value, expected):
             raise StartError(
-                f"{name} yielded a {type(value).__name__}, but says that it yields {expected.__name__}, so this "
+                f"{name} yielded {named(value)}, but says that it yields {expected.__name__}, so this "
                 "executor does not start"
             )
         yield value

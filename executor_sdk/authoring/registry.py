@@ -36,9 +36,11 @@ class HandlerRegistry:
     lifespans: list[Lifespan] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        for name in ("provider_family", "model_id"):
+        for name, example in (("provider_family", "acme"), ("model_id", "drivers-1")):
             value = getattr(self, name)
-            if not str(value).strip():
+            if not isinstance(value, str):
+                raise DefinitionError(f"{name} is {value!r:.80}; it must be text: write {name}={example!r}")
+            if not value.strip():
                 raise DefinitionError(f"{name} is blank; kernels keep an executor's reputation under it, so name one")
         self._by_name: dict[tuple[str, str], Handler] = {}
         self._task_types: dict[str, None] = {}

@@ -220,8 +220,11 @@ def _adapter(annotation: Any, function: Callable[..., Any]) -> TypeAdapter[Any]:
         adapter: TypeAdapter[Any] = TypeAdapter(annotation)
         adapter.json_schema()
     except PydanticUserError as error:
+        name = name_of(annotation) if isinstance(annotation, type) else repr(annotation)
+        # pydantic's further sentences speak to who writes types for it.
+        reason = error.message.partition(". ")[0].partition("\n")[0]
         raise HandlerSignatureError(
-            f"{name_of(function)}: {annotation!r} has no JSON form ({error.message}); use a pydantic model, a "
+            f"{name_of(function)}: {name} has no JSON form ({reason}); use a pydantic model, a "
             "dataclass, a TypedDict (before Python 3.12 that of typing_extensions) or a dict"
         ) from None
     return adapter

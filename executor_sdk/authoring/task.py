@@ -266,12 +266,14 @@ class Task:
             FetchError: they are not to be had. It is answered 502, which the kernel tries again, or 422 if they never
                 will be: `uri` is none, not there (404), not allowed, or they are too large.
         """
+        _check_uri(uri)
         return in_loop(
             "task.fetch", "task.fetch_sync", functools.partial(self._ports.fetcher.fetch, uri, max_bytes=max_bytes)
         )
 
     def fetch_sync(self, uri: str, *, max_bytes: int | None = None) -> bytes:
         """`fetch` for a plain `def` handler, which runs in a thread of its own."""
+        _check_uri(uri)
         return in_thread(
             "task.fetch", "task.fetch_sync", functools.partial(self._ports.fetcher.fetch, uri, max_bytes=max_bytes)
         )
@@ -335,6 +337,8 @@ class Task:
         Its ids derive from this task's: copies and attempts of this task are one work there. Errors and the other
         arguments are those of `ExecutorClient.ask`.
         """
+        if isinstance(client, str):
+            raise MisuseError("task.forward takes a client, not its address; write task.forward(ExecutorClient(url))")
         body = self.request.plain
         changed = {
             "inputs": body["inputs"] if inputs is ... else inputs,
@@ -420,3 +424,8 @@ class Task:
 
 def _text(value: Json) -> str | None:
     return value if isinstance(value, str) else None
+
+
+def _check_uri(uri: object) -> None:
+    if not isinstance(uri, str):
+        raise MisuseError(f"a URI is text, not {named(uri)}; write task.fetch('https://...')")

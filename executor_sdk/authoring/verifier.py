@@ -99,6 +99,8 @@ def define(function: Callable[..., Any], reader: Reader, *, task_types: Sequence
         raise HandlerSignatureError(
             f"{name_of(function)}: it takes no candidate; write `candidate: Candidate[Finding]`"
         )
+    if signature.shape.is_generator:
+        raise HandlerSignatureError(f"{name_of(function)} yields; a verifier returns its verdict: write `return`")
     if signature.returns not in {ANYTHING, Verdict}:
         raise HandlerSignatureError(f"{name_of(function)}: a verifier returns a verdict; write `-> Verdict`")
     output = (get_args(fact.annotation) or (ANYTHING,))[0]

@@ -10,8 +10,9 @@ from hashlib import blake2b
 from typing import Any, Generic, Protocol, TypeVar
 from uuid import uuid4
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
+from executor_sdk.misuse import MisuseError, named
 from executor_sdk.protocol.canonical import declared_bytes, sorted_bytes
 from executor_sdk.protocol.plain import Json
 from executor_sdk.protocol.requests import (
@@ -126,6 +127,8 @@ def execute_body(
     execution_id: str | None = None,
 ) -> dict[str, Json]:
     """The body of `/execute` for a first attempt: ids that never were unless given, `contract` over the usual one."""
+    if isinstance(inputs, BaseModel):
+        raise MisuseError(f"the inputs are plain JSON, not {named(inputs)}; write ask.model_dump(mode='json')")
     agent_id = inputs.get("agent_id", "agent") if isinstance(inputs, dict) else "agent"
     usual = sample_contract(
         task_id=f"run-{run_id or uuid4().hex[:12]}-{agent_id}-1",

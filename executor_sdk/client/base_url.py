@@ -26,6 +26,8 @@ def split(text: str) -> BaseUrl:
     Raises:
         UnusableUrlError: it is not an absolute http or https URL.
     """
+    if not isinstance(text, str):
+        raise UnusableUrlError("the base URL is text, as 'http://host:port'")
     try:
         parts = urlsplit(text.strip())
         port = parts.port

@@ -13,6 +13,7 @@ from executor_sdk.client.base_url import split
 from executor_sdk.client.exchange import Answer, NoAnswerError, OversizedAnswerError, Pool
 from executor_sdk.client.pool import Http, Httpx2Pool, pooled_http
 from executor_sdk.errors import ExecutorRefusedError, ExecutorUnreachableError
+from executor_sdk.misuse import MisuseError, named
 from executor_sdk.protocol.canonical import declared_bytes
 from executor_sdk.protocol.plain import MAX_BODY_BYTES, Json, NotJsonError, parse
 from executor_sdk.protocol.requests import NEW_WORK_HEADER
@@ -128,6 +129,10 @@ class ExecutorClient:
         new_work: bool = False,
     ) -> Answered[Any]:
         """As `ask`, with the whole body of `/execute`."""
+        if isinstance(as_, str):
+            raise MisuseError(f"as_ is a type, not text; write as_={as_}")
+        if isinstance(within, str | dict):
+            raise MisuseError(f"within is the task of the handler that asks, not {named(within)}; write within=task")
         request = dict(body) if within is None else on_behalf(body, within)
         headers = {NEW_WORK_HEADER: "true"} if new_work else None
         answer = await self.send("POST", "/execute", request, headers=headers)

@@ -12,6 +12,9 @@ from msgspec.structs import force_setattr
 
 from executor_sdk.errors import DefinitionError
 
+#: So many options no sentence tells.
+_MANY: Final = 16
+
 
 class Kind(Struct, frozen=True):
     """What the options of one type have in common."""
@@ -126,7 +129,10 @@ def check_names(given: Iterable[str], known: Sequence[str]) -> None:
     for name in given:
         if name not in known:
             guess = closest(name, known)
-            hint = f"did you mean {guess}?" if guess else f"there are: {', '.join(known)}"
+            there = (
+                f"there are: {', '.join(known)}" if len(known) < _MANY else "docs/settings.md has all that there are"
+            )
+            hint = f"did you mean {guess}?" if guess else there
             raise DefinitionError(f"no option is named {name!r}; {hint}")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
@@ -16,6 +17,7 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 from executor_sdk.artifacts.memory import MemoryArtifacts
 from executor_sdk.authoring import calling
 from executor_sdk.authoring.depends import Make
+from executor_sdk.authoring.encoding import misplaced
 from executor_sdk.client.asks import Asked, execute_body, now_ms, verify_body
 from executor_sdk.client.exchange import Answer, Pool
 from executor_sdk.client.executor_client import ExecutorClient
@@ -36,6 +38,7 @@ from executor_sdk.errors import (
 from executor_sdk.executions.memory import MemoryLedger
 from executor_sdk.executions.record import Key
 from executor_sdk.executor import Executor
+from executor_sdk.misuse import MisuseError, named
 from executor_sdk.protocol.agent_events import agent_event_body
 from executor_sdk.protocol.canonical import declared_bytes
 from executor_sdk.protocol.plain import Json, NotJsonError, parse
@@ -52,6 +55,7 @@ from executor_sdk.protocol.wire import (
     view,
 )
 from executor_sdk.testing.drawn import drawn
+from executor_sdk.testing.fake_time import FakeTime
 from executor_sdk.testing.server import running
 from executor_sdk.testing.tasks import AnswersHttp, Files
 
@@ -59,7 +63,6 @@ if TYPE_CHECKING:
     from typing import Unpack
 
     from executor_sdk.options.written import Options
-    from executor_sdk.testing.fake_time import FakeTime
     from executor_sdk.transports.asgi.app import Application
 
 T = TypeVar("T")
@@ -183,6 +186,7 @@ def in_process(
     Raises:
         DefinitionError: an option does not exist or its value does not fit.
     """
+    _check_given(executor, files, overrides, time)
     if time is not None and options.get("ledger"):
         raise DefinitionError("time=FakeTime() goes with a ledger in memory only; leave ledger=... out")
     kept: dict[str, bytes] = {}
@@ -207,9 +211,27 @@ def in_process(
         portal.wrap_async_context_manager(_living(app, passing)),
     ):
         try:
-            yield InProcess(executor, portal, pool, artifacts=kept, reports=reports, crashes=crashes, passing=passing)
+            rt = InProcess(executor, portal, pool, artifacts=kept, reports=reports, crashes=crashes, passing=passing)
+            yield rt
         finally:
+            rt.has_ended = True
             portal.call(pool.aclose)
+
+
+def _check_given(executor: object, files: object, overrides: object, time: object) -> None:
+    if not isinstance(executor, Executor):
+        raise MisuseError(f"in_process takes an executor, not {named(executor)}; write in_process(executor)")
+    for uri, data in files.items() if isinstance(files, Mapping) else [("https://...", files)] if files else []:
+        if not isinstance(data, bytes):
+            raise MisuseError(f"files has the bytes by URI, not {named(data)}; write files={{{uri!r}: b'...'}}")
+    for made in overrides.values() if isinstance(overrides, Mapping) else [overrides] if overrides else []:
+        if not callable(made):
+            raise MisuseError(
+                f"overrides has functions and classes by those that they replace, not {named(made)}; write "
+                "overrides={open_sales: FakeSales}"
+            )
+    if not isinstance(time, FakeTime | None):
+        raise MisuseError(f"time is a clock, not {(misplaced(time) or [named(time)])[0]}; write time=FakeTime()")
 
 
 @asynccontextmanager
@@ -250,6 +272,8 @@ class InProcess:
         self._crashes = crashes
         self._created_ms = count(now_ms())
         self._passing = passing
+        #: Whether the `with` block is over.
+        self.has_ended = False
 
     def execute(
         self,
@@ -279,6 +303,8 @@ class InProcess:
                 crash HandlerCrashedError, whose `__cause__` is what the handler raised.
             TaskCancelled: `cancel_at` was reached.
         """
+        if not isinstance(cancel_at, float | int | None):
+            raise MisuseError(f"cancel_at is a progress from 0 to 1, not {named(cancel_at)}; write cancel_at=0.5")
         kernels = {"prompt": prompt, "agent_id": agent_id, "_aggregation_signal": signal}
         if isinstance(inputs, dict):
             inputs = {**inputs, **{key: value for key, value in kernels.items() if value is not None}}
@@ -299,6 +325,8 @@ class InProcess:
         Raises:
             ExecutorError: the refusal or failure as its author knows it.
         """
+        if not isinstance(done, Done):
+            raise MisuseError(f"rt.verify takes what rt.execute returned, not {named(done)}; write rt.verify(done)")
         # Never the same body twice: the executor would replay its verdict instead of looking again.
         body = verify_body(
             Asked(done.request, done.answer),
@@ -359,6 +387,12 @@ class InProcess:
 
     def call(self, ask: Callable[[], Awaitable[T]]) -> T:
         """Await something in the executor's event loop, as `rt.call(rt.client.capabilities)`."""
+        given: object = ask
+        if inspect.iscoroutine(given):
+            given.close()
+            raise MisuseError("rt.call takes a function, not what it returns; write rt.call(rt.client.describe)")
+        if self.has_ended:
+            raise MisuseError("the executor has stopped; call it inside of `with in_process(executor) as rt:`")
         return self._portal.call(self._awaited, ask)
 
     async def _awaited(self, ask: Callable[[], Awaitable[T]]) -> T:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import AsyncIterator, Iterator, MutableMapping
 from contextlib import asynccontextmanager, contextmanager
@@ -100,4 +101,8 @@ async def running(app: ASGIApp) -> AsyncIterator[None]:
 
 def _check(message: MutableMapping[str, Any]) -> None:
     if message["type"].endswith(".failed"):
-        raise LifespanError(message.get("message", ""))
+        # Starlette gives the traceback, of which the last line says it.
+        told = message.get("message", "").strip()
+        error = LifespanError(re.sub(r"^[\w.]+: ", "", told.rpartition("\n")[2]))
+        error.add_note(told)
+        raise error

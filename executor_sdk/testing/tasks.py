@@ -166,8 +166,11 @@ def a_task(
         request: fields of the request in place of a kernel's, as `profile="fast"`.
     """
     given = {} if inputs is ... else inputs
-    body = execute_body(given, task_type=task_type, run_id="test", execution_id="exec-p-test") | request
+    body = execute_body(given, task_type=task_type, run_id="test", execution_id="exec-p-test")
+    for name in request:
+        if name not in body:
+            raise MisuseError(f"a request has no field {name!r}; there are: {', '.join(body)}")
     clock = time.now_ms if time else now_ms
     pulse = _Recording(cancel_at)
     ports = Ports(pulse, Files(dict(files or {}), MemoryArtifacts(), http), producer="test", clock=clock)
-    return FakeTask(ExecuteRequest.of(body), ports, pulse, clock() + int(timeout_s * 1000))
+    return FakeTask(ExecuteRequest.of(body | request), ports, pulse, clock() + int(timeout_s * 1000))

@@ -365,7 +365,7 @@ async def mistaken() -> AsyncIterator[Model]:
     ("function", "sentence"),
     [
         (broken, "broken raised ConnectionError, so this executor does not start"),
-        (mistaken, "mistaken yielded a NoneType, but says that it yields Model"),
+        (mistaken, "mistaken yielded None, but says that it yields Model"),
     ],
 )
 def test_one_that_fails_stops_the_start(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
 from typing import Annotated, Any, Literal
@@ -17,17 +17,25 @@ from executor_sdk import (
     DefinitionError,
     Depends,
     Executor,
+    ExecutorClient,
     ExecutorError,
     Progress,
     ReasonCode,
     Refuse,
+    Settings,
     Task,
     TryLater,
     Verdict,
+    execute,
     in_process,
+    verify,
 )
 from executor_sdk.errors import DuplicateHandlerError, HandlerCrashedError
+from executor_sdk.misuse import MisuseError
 from executor_sdk.protocol.plain import parse
+from executor_sdk.settings import OPTIONS
+from executor_sdk.testing import FakeTime, a_task
+from executor_sdk.testing.server import LifespanError
 
 #: What is told while decorating. Each line at the margin is what was written, the lines below are the sentence.
 WHILE_DECORATING = r"""
@@ -70,7 +78,8 @@ def find(ask: Missing) -> Finding: ...
     import it plainly, not under `if TYPE_CHECKING`
 
 def find(ask: "Ask[") -> Finding: ...
-    find: an annotation cannot be read: Forward reference must be an expression -- got 'Ask['
+    find: an annotation cannot be read: Forward reference must be an expression -- got 'Ask['; write a type, as
+    `ask: Ask`
 
 def find(ask: Callable[[], int]) -> Finding: ...
     find: collections.abc.Callable[[], int] has no JSON form (Cannot generate a JsonSchema for
@@ -137,6 +146,21 @@ find = staticmethod(len)
 find = "find"
     @executor.execute stands above a str; put it above a function
 
+find = 5
+    @executor.execute stands above an int; put it above a function
+
+find = Finding
+    @executor.execute stands above the class Finding; put @executor.include above the class, and above its
+    methods what they do, as `from executor_sdk import execute, verify` has it
+
+executor.verify(Finding)
+    @executor.verify stands above the class Finding; put @executor.include above the class, and above its
+    methods what they do, as `from executor_sdk import execute, verify` has it
+
+executor.execute("t")(Needy.find)
+    Needy.find is a method, and this executor has no instance to call it on; write @executor.include above
+    the class, `from executor_sdk import execute, verify`, and @execute(...) or @verify above the method
+
 # What the decorator says.
 
 executor.execute(" ")(find)
@@ -166,6 +190,53 @@ executor.execute(find); executor.execute(again)
     find and again both want task type 'swarm' in profile 'default'; give one of them another task type, or
     profiles=('another',)
 
+executor.execute("t", profiles=5)(find)
+    find: profiles is a tuple of texts, not 5; write profiles=('fast',)
+
+executor.execute("t", profiles=["fast", 5])(find)
+    find: profiles is a tuple of texts, not ['fast', 5]; write profiles=('fast',)
+
+executor.execute("t", needs_answer="no")(find)
+    find: needs_answer is 'no'; it must be True or False: leave it out, or write needs_answer=False
+
+executor.execute(5)(find)
+    find: a task type is text, not an int; name one, as @executor.execute('swarm'), and decorate a function
+    of several task types several times
+
+executor.execute(["a", "b"])(find)
+    find: a task type is text, not a list; name one, as @executor.execute('swarm'), and decorate a function
+    of several task types several times
+
+executor.execute(task_type="t")(find)
+    @executor.execute takes the task type alone without a name, and all else by name: write
+    @executor.execute('swarm', profiles=('fast',))
+
+executor.execute("t", "fast")(find)
+    @executor.execute takes the task type alone without a name, and all else by name: write
+    @executor.execute('swarm', profiles=('fast',))
+
+executor.execute("t", timeout=5)(find)
+    @executor.execute('t'): no option is named 'timeout'; did you mean timeout_s?
+
+executor.execute("t", timeout_s="5")(find)
+    @executor.execute('t'): the option timeout_s is '5'; it must be a number of seconds, at least 0.001:
+    write timeout_s=5
+
+executor.execute("t", retries=1.5)(find)
+    @executor.execute('t'): the option retries is 1.5; it must be a whole number, at least 0: write
+    retries=0
+
+executor.execute("t", backoff_s="1")(find)
+    @executor.execute('t'): the option backoff_s is '1'; it must be a number of seconds, at least 0: write
+    backoff_s=1
+
+executor.execute("t", adopt="yes")(find)
+    @executor.execute('t'): the option adopt is 'yes'; it must be True or False: write adopt=True
+
+executor.execute("t", methods=["POST"])(find)
+    @executor.execute('t'): no option is named 'methods'; there are: profiles, timeout_s, max_concurrency,
+    adopt, linger_s, retries, backoff_s, needs_answer
+
 # What is made for a call.
 
 executor.execute("t")(with_size)
@@ -185,6 +256,30 @@ Executor("acme", " ")
 
 Executor("acme", "m-1", timeout=5)
     no option is named 'timeout'; did you mean timeout_s?
+
+Executor("acme", 5)
+    model_id is 5; it must be text: write model_id='drivers-1'
+
+Executor("acme", "m-1", settings={"timeout_s": 5})
+    settings is a dict; write timeout_s=60, or settings=Settings(timeout_s=60)
+
+Executor("acme", "m-1", port=80)
+    no option is named 'port'; docs/settings.md has all that there are
+
+Executor("acme", "m-1", timeout_s=None)
+    the option timeout_s is None; it must be a number of seconds, at least 0.001: write timeout_s=25
+
+Executor("acme", "m-1", allow_hosts=5)
+    the option allow_hosts is 5; it must be a tuple of texts: write allow_hosts=('example.org',)
+
+Executor("acme", "m-1", ledger="")
+    the option ledger is ''; it must be a path: write ledger='folder/name'
+
+Executor("acme", "m-1", file_roots=[5])
+    the option file_roots is [5]; it must be a tuple of paths: write file_roots=('/data',)
+
+Executor("acme", "m-1", max_concurrency=2.5)
+    the option max_concurrency is 2.5; it must be a whole number, at least 1: write max_concurrency=64
 
 # The verifier and the health check.
 
@@ -221,6 +316,79 @@ executor.health(check); executor.health(check)
 
 executor.health(with_size)
     with_size: nobody can supply 'ask'; annotate it as `Annotated[X, Depends(make_x)]`, or give it a default
+
+def find(ask: Ask) -> Verdict: ...
+    find returns a verdict, so it is a verifier; put @executor.verify above it
+
+def find(ask: Candidate) -> Finding: ...
+    find takes a candidate, so it is a verifier; put @executor.verify above it
+
+executor.verify(yields_verdicts)
+    yields_verdicts yields; a verifier returns its verdict: write `return`
+
+executor.health(yields_health)
+    yields_health yields; a health check returns True, False or a dict
+
+# Lifespans and classes.
+
+Executor("acme", "m-1", lifespan="pools")
+    lifespan='pools' is no asynchronous generator function; write `@asynccontextmanager`, `async def pools() ->
+    AsyncIterator[Pools]:`, `yield Pools(...)`, and give the function itself
+
+Executor("acme", "m-1", lifespan=no_pools)
+    lifespan=no_pools is no asynchronous generator function; write `@asynccontextmanager`, `async def
+    pools() -> AsyncIterator[Pools]:`, `yield Pools(...)`, and give the function itself
+
+Executor("acme", "m-1", lifespan=unknown_pools)
+    unknown_pools does not say what it yields; annotate it as `-> AsyncIterator[Pools]`, or as `->
+    AsyncIterator[None]` if functions get nothing from it
+
+Executor("acme", "m-1", lifespan=common_pools)
+    common_pools yields dict, by which no function could ask for it; yield an instance of a class of your
+    own (class Pools: ...)
+
+Executor("acme", "m-1", lifespan=needy_pools)
+    needy_pools takes url; a lifespan takes nothing, or the executor as `executor: Executor`, or the settings
+    as `settings: Settings`
+
+executor.include(find)
+    executor.include takes another executor or a class, and this is a function; write
+    @executor.execute('task_type') above find
+
+executor.include(5)
+    executor.include takes another executor or a class, and this is an int
+
+executor.include(executor)
+    executor.include takes another executor or a class, and this is itself
+
+executor.include(Idle)
+    Idle has no method for any task; write `from executor_sdk import execute`, and @execute('swarm') above
+    the method
+
+executor.include(Needy)
+    Needy.__init__ takes model, but is called with nothing but `self` when the executor starts; give a
+    default, or open in `setup` what is needed
+
+executor.include(Opened)
+    Opened.setup takes weights, but is called with nothing but `self` when the executor starts; give a
+    default, or open in `setup` what is needed
+
+execute("t")(find)
+    find is no method of a class; write @executor.execute or @executor.verify above it
+
+execute("t")(without_self)
+    Finder.find is a method that takes no `self`; write it first
+
+# Variables of the environment.
+
+Settings.from_environment({"EXECUTOR_TIMEOUT_S": "soon"})
+    EXECUTOR_TIMEOUT_S='soon'; it must be a number of seconds, at least 0.001: write EXECUTOR_TIMEOUT_S=25
+
+Settings.from_environment({"EXECUTOR_MAX_CONCURRENCY": "0"})
+    EXECUTOR_MAX_CONCURRENCY='0'; it must be a whole number, at least 1: write EXECUTOR_MAX_CONCURRENCY=64
+
+Settings.from_environment({"EXECUTOR_ADOPT": "maybe"})
+    EXECUTOR_ADOPT='maybe'; it must be True or False: write EXECUTOR_ADOPT=True
 """
 
 #: What is told when the handler runs.
@@ -307,6 +475,17 @@ def find(): return Finding
 def find(): return {"answer": later}
     find returned the function later at $.answer: call the function, later(...)
 
+def find(): return Refuse("NO_ROWS", "no rows")
+    find returned a Refuse: raise it, raise Refuse(...)
+
+def find(): return {"answer": "x"}, 200
+    candidate_output: verifier did not pass candidate; reason_codes=[101]; make it fit output_schema:
+    [{"answer":"x"},200] is not of type "object"
+
+def find(): return {"answer": "x", "confidence": "high"}
+    candidate_output.confidence: verifier did not pass candidate; reason_codes=[101]; make it fit
+    output_schema: "high" is not of type "number"
+
 # What JSON cannot say.
 
 def find(): return {"answer": "x", "rows": (row for row in "ab")}
@@ -348,6 +527,9 @@ def find(): yield Progress(0.5)
 def find(): yield {"answer": "a"}; yield {"answer": "b"}
     find yielded again after its result; yield the result last
 
+def find(): yield Progress("half"); yield {"answer": "x"}
+    find: progress is a number from 0 to 1, not a str; write task.progress(0.5)
+
 # Signals raised in another way than they are meant.
 
 def find(): raise Refuse("NO_ROWS")
@@ -373,6 +555,9 @@ def find(): raise TryLater("busy", 5)
     find: TryLater was called with the wrong arguments; write raise TryLater('the model is loading',
     after_s=5)
 
+def find(): raise Refuse("NO_ROWS", "no rows", details=object())
+    find: the details of a Refuse are plain JSON, not an object; write details={'rows': 0}
+
 # The task used in another way than it is meant.
 
 def find(task: Task): task.progress("half")
@@ -392,6 +577,21 @@ def find(task: Task): task.evidence("x", "image/png"); return {"answer": "x"}
 
 def find(task: Task): task.evidence("x" * 70_000); return {"answer": "x"}
     evidence_inline[0]: inline evidence exceeds max bytes; it has 70000 of 65536; keep it as an artifact
+
+async def find(task: Task): await task.fetch(5)
+    find: a URI is text, not an int; write task.fetch('https://...')
+
+async def find(task: Task): await task.fetch("https://elsewhere.test/")
+    the test has no file for https://elsewhere.test/; say in_process(..., files={uri: bytes})
+
+async def find(task: Task): await task.forward("http://127.0.0.1:8787")
+    find: task.forward takes a client, not its address; write task.forward(ExecutorClient(url))
+
+def find(task: Task): task.evidence()
+    find: Task.evidence was called with the wrong arguments; write task.evidence('what was found')
+
+def find(task: Task): task.evidence("x", 5); return {"answer": "x"}
+    evidence_inline[0]: inline evidence must be {mime, content}; both are strings
 
 # Faults of the author's own code.
 
@@ -477,6 +677,106 @@ def judge(candidate: Candidate): return Verdict.inconclusive(ReasonCode.SCHEMA_I
 
 def judge(candidate: Candidate): return Verdict("maybe")
     judge: there is no verdict 'maybe'; say one of passed, failed, inconclusive
+"""
+
+#: What is told while a test, a client or a server is written.
+WHILE_TRYING = r"""
+# Words of other frameworks.
+
+executor.tool(find)
+    an executor has no 'tool'; a function does tasks with @executor.execute('task_type') above it
+
+executor.post("/execute")
+    an executor has no 'post'; the four endpoints are all it has; mount it into an application of yours:
+    Mount('/agents', executor)
+
+executor.run()
+    an executor has no 'run'; a server serves it: `uvicorn module:executor`, or `executor serve
+    module:executor`
+
+executor.on_event("startup")
+    an executor has no 'on_event'; what opens and closes with the process is a lifespan: Executor(...,
+    lifespan=pools)
+
+executor.include_router(executor)
+    an executor has no 'include_router'; executor.include(other) takes over another executor, or a class
+
+executor.frobnicate
+    an executor has no 'frobnicate'; an author uses execute, verify, agent_event, health, include and lifespan
+
+# Executors and options.
+
+Executor("acme")
+    Executor was called with the wrong arguments; write Executor('acme', 'drivers-1', timeout_s=60)
+
+# A test in the process.
+
+with in_process("app:executor"): pass
+    in_process takes an executor, not a str; write in_process(executor)
+
+with in_process(executor, timeout=5): pass
+    no option is named 'timeout'; did you mean timeout_s?
+
+with in_process(executor, files=["u"]): pass
+    files has the bytes by URI, not a list; write files={'https://...': b'...'}
+
+with in_process(executor, files={"u": "text"}): pass
+    files has the bytes by URI, not a str; write files={'u': b'...'}
+
+with in_process(executor, overrides={check: 5}): pass
+    overrides has functions and classes by those that they replace, not an int; write
+    overrides={open_sales: FakeSales}
+
+with in_process(executor, time=FakeTime): pass
+    time is a clock, not the class FakeTime; write time=FakeTime()
+
+with in_process(executor, time=FakeTime(), ledger="x.sqlite"): pass
+    time=FakeTime() goes with a ledger in memory only; leave ledger=... out
+
+with in_process(executor) as rt: rt.execute({})
+    say which task_type: there is none
+
+with in_process(executor) as rt: rt.execute(Ask(url="u"), task_type="t")
+    the inputs are plain JSON, not an Ask; write ask.model_dump(mode='json')
+
+with in_process(executor) as rt: rt.execute({}, cancel_at="half")
+    cancel_at is a progress from 0 to 1, not a str; write cancel_at=0.5
+
+with in_process(executor) as rt: rt.verify({"answer": "x"})
+    rt.verify takes what rt.execute returned, not a dict; write rt.verify(done)
+
+with in_process(executor) as rt: rt.call(rt.client.capabilities())
+    rt.call takes a function, not what it returns; write rt.call(rt.client.describe)
+
+with in_process(Executor("acme", "m-1", lifespan=other_pools)): pass
+    other_pools yielded an int, but says that it yields Ask, so this executor does not start
+
+with in_process(Executor("acme", "m-1", lifespan=broken_pools)): pass
+    broken_pools raised IndexError, so this executor does not start; the log has the traceback
+
+a_task({}, taks_type="t")
+    a request has no field 'taks_type'; there are: task_id, execution_id, task_type, inputs, profile,
+    task_contract, stage, attempt_id, seed_bundle
+
+a_task().fetch(URL)
+    task.fetch is for an `async def`; in a plain `def` write task.fetch_sync(...) in its place
+
+# A client.
+
+ExecutorClient("127.0.0.1:8787")
+    the base URL must look like http://host:port
+
+ExecutorClient("localhost")
+    the base URL must look like http://host:port
+
+ExecutorClient(8787)
+    the base URL is text, as 'http://host:port'
+
+with in_process(executor) as rt: rt.call(lambda: rt.client.ask({}, task_type="t", as_="Finding"))
+    as_ is a type, not text; write as_=Finding
+
+with in_process(executor) as rt: rt.call(lambda: rt.client.ask({}, task_type="t", within="task"))
+    within is the task of the handler that asks, not a str; write within=task
 """
 
 #: What a caller is told of its inputs, where the handler takes an `Ask`.
@@ -576,6 +876,72 @@ def in_own_thread(function: Callable[[str], bytes], uri: str) -> bytes:
         return pool.submit(function, uri).result()
 
 
+class Idle:
+    """A class whose methods do no task."""
+
+
+class Needy:
+    """A class that nobody can make."""
+
+    def __init__(self, model: str) -> None: ...
+
+    @execute("t")
+    def find(self, ask: Ask) -> Finding: ...  # type: ignore[empty-body]
+
+
+class Opened(Needy):
+    """A class that nobody can open."""
+
+    def __init__(self) -> None: ...
+    def setup(self, weights: str) -> None: ...
+
+
+def yields_verdicts(candidate: Candidate[Finding]) -> Iterator[Verdict]:
+    """A verifier that is none."""
+    yield Verdict.passed()
+
+
+def yields_health() -> Iterator[bool]:
+    """A health check that is none."""
+    yield True
+
+
+def without_self(ask: Ask) -> Finding: ...  # type: ignore[empty-body]
+
+
+without_self.__qualname__ = "Finder.find"
+
+
+async def no_pools() -> int:
+    """No generator."""
+    return 5
+
+
+async def unknown_pools():  # type: ignore[no-untyped-def]
+    """Does not say what it yields."""
+    yield 5
+
+
+async def common_pools() -> AsyncIterator[dict[str, int]]:
+    """Yields what anything may be."""
+    yield {}
+
+
+async def other_pools() -> AsyncIterator[Ask]:
+    """Yields another thing than it says."""
+    yield 5  # type: ignore[misc]
+
+
+async def broken_pools() -> AsyncIterator[Ask]:
+    """Cannot be opened."""
+    yield Ask(url=[][0])
+
+
+async def needy_pools(url: str) -> AsyncIterator[Ask]:
+    """Wants what nobody gives."""
+    yield Ask(url=url)
+
+
 def compute_too_long() -> None:
     """Longer than the executor of these tests lets a handler run."""
     end = time.monotonic() + 0.5
@@ -584,7 +950,9 @@ def compute_too_long() -> None:
 
 
 #: Names that occur in the tables only.
-IN_TABLES = (Iterator, Lock, Progress, ReasonCode, Refuse, TryLater)
+IN_TABLES = (
+    ExecutorClient, FakeTime, Iterator, Lock, OPTIONS, Progress, ReasonCode, Refuse, Settings, TryLater, a_task, verify
+)  # fmt: skip
 
 
 def rows(table: str) -> list[Any]:
@@ -599,7 +967,7 @@ def rows(table: str) -> list[Any]:
 
 def written_down(code: str) -> tuple[Executor, dict[str, Any]]:
     """An executor, and the names in its module after `code` ran there."""
-    executor = Executor("acme", "m-1", timeout_s=0.2)
+    executor = Executor("acme", "m-1")
     names = {**globals(), "executor": executor}
     exec(code, names)  # noqa: S102 - so that the table holds what an author writes, and nothing else
     return executor, names
@@ -627,7 +995,8 @@ def test_told_while_running(code: str, sentence: str) -> None:
     executor, names = written_down(code)
     executor.execute(names["find"])
 
-    with in_process(executor, files={URL: b"rows"}) as rt, pytest.raises(ExecutorError) as told:
+    limit_s = 0.2 if "compute_too_long" in code else 25.0
+    with in_process(executor, files={URL: b"rows"}, timeout_s=limit_s) as rt, pytest.raises(ExecutorError) as told:
         rt.execute({})
 
     assert sentence_of(told.value) == sentence
@@ -646,6 +1015,24 @@ def test_told_while_verifying(code: str, sentence: str) -> None:
     assert sentence_of(told.value) == sentence
 
 
+@pytest.mark.parametrize(("code", "sentence"), rows(WHILE_TRYING))
+def test_told_while_trying(code: str, sentence: str, no_network: list[str]) -> None:
+    """Before anything is sent, where that can be known."""
+    with pytest.raises((ExecutorError, MisuseError, AttributeError, ValueError, LifespanError)) as told:
+        written_down(code)
+
+    assert str(told.value) == sentence
+
+
+def test_a_call_after_the_end_is_told() -> None:
+    """Outside of the block there is nobody to answer."""
+    with in_process(Executor("acme", "m-1")) as rt:
+        pass
+
+    with pytest.raises(MisuseError, match="call it inside of `with in_process"):
+        rt.capabilities()
+
+
 @pytest.mark.parametrize(("text", "sentence"), rows(OF_INPUTS))
 def test_told_of_inputs(text: str, sentence: str) -> None:
     """Each field by its path."""
@@ -660,7 +1047,8 @@ def test_told_of_inputs(text: str, sentence: str) -> None:
 
 def test_there_are_rows_enough() -> None:
     """An empty table would pass every test above."""
-    assert len(rows(WHILE_DECORATING) + rows(WHILE_RUNNING) + rows(WHILE_VERIFYING)) > 100
+    tables = (WHILE_DECORATING, WHILE_RUNNING, WHILE_VERIFYING, WHILE_TRYING, OF_INPUTS)
+    assert sum(len(rows(table)) for table in tables) > 170
 
 
 # Python destroys such a coroutine before anybody could close it, and says so itself.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import doctest
+import pydoc
 import re
 from typing import Any
 
@@ -213,3 +215,14 @@ def test_the_room_itself_offers_what_the_face_does() -> None:
     assert all(hasattr(executor_sdk.testing, name) for name in executor_sdk.testing.__all__)
     with pytest.raises(AttributeError, match="no attribute 'in_proces'"):
         getattr(executor_sdk.testing, "in_proces")  # noqa: B009 - mypy would see a plain access
+
+
+def test_the_page_of_help_does_what_it_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every example on it runs, and every name has its own page."""
+    monkeypatch.delenv("PYTEST_CURRENT_TEST")
+    told = doctest.testmod(executor_sdk.testing)
+
+    assert (told.failed, told.attempted > 10) == (0, True)
+    page = pydoc.plain(pydoc.render_doc(executor_sdk.testing))
+    assert [name for name in executor_sdk.testing.__all__ if name not in page] == []
+    assert [name for name in executor_sdk.testing.__all__ if not getattr(executor_sdk.testing, name).__doc__] == []

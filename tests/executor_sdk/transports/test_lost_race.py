@@ -29,6 +29,8 @@ RECORDED: Final = json.loads((Path(__file__).parents[2] / "data" / "lost_race.js
 HUNG_UP: Final = "caller hung up"
 SCALE: Final = 1 / 100
 STEPS: Final = 200
+#: Seconds for which a caller waits who is answered in the end.
+PATIENCE_S: Final = 30.0
 #: The steps begin one after another in this time, so that one machine can play both sides.
 BEGIN_S: Final = 2.0
 
@@ -73,24 +75,31 @@ class Race:
 
     async def attempt(self, number: int) -> bytes:
         """The answer to one more attempt."""
-        request = self.request(f"t-{number}", f"exec-{number}")
-        async with self._http.post(f"{self._url}/execute", json=request) as answer:
-            assert answer.status == 200, await answer.text()
-            return await answer.read()
+        return await self._execute(self.request(f"t-{number}", f"exec-{number}"), PATIENCE_S)
 
     async def _call(self, call: dict[str, Any]) -> None:
         await anyio.sleep(call["at_ms"] / 1000 * SCALE)
         # An answered caller had more patience than it needed.
-        patience_s = call["ms"] / 1000 * SCALE if call["status"] == HUNG_UP else 20
+        patience_s = call["ms"] / 1000 * SCALE if call["status"] == HUNG_UP else PATIENCE_S
         request = self.request(call["task_id"], call["execution_id"])
         try:
-            async with self._http.post(
-                f"{self._url}/execute", json=request, timeout=aiohttp.ClientTimeout(patience_s)
-            ) as answer:
-                assert answer.status == 200, await answer.text()
-                self.answers.append(await answer.read())
+            self.answers.append(await self._execute(request, patience_s))
         except TimeoutError:
             self.hang_ups += 1
+
+    async def _execute(self, request: dict[str, Any], patience_s: float) -> bytes:
+        """The bytes of the answer. A closed connection is none, and kernels send again."""
+        for sends_left in reversed(range(5)):
+            try:
+                async with self._http.post(
+                    f"{self._url}/execute", json=request, timeout=aiohttp.ClientTimeout(patience_s)
+                ) as answer:
+                    assert answer.status == 200, await answer.text()
+                    return await answer.read()
+            except aiohttp.ClientConnectionError:
+                if not sends_left:
+                    raise
+        raise AssertionError
 
 
 @pytest.fixture(params=["memory", "file"])
