@@ -70,12 +70,11 @@ class Race:
     async def judge(self, task_id: str, execution_id: str, **changed: Any) -> bool:
         """Whether the verdict on an attempt's candidate is `passed`."""
         asked = Asked(self.request(task_id, execution_id), json.loads(self.answers[0]))
-        async with self._http.post(f"{self._url}/verify", json=verify_body(asked, **changed)) as answer:
-            return bool((await answer.json())["passed"])
+        return bool(json.loads(await self._post("/verify", verify_body(asked, **changed)))["passed"])
 
     async def attempt(self, number: int) -> bytes:
         """The answer to one more attempt."""
-        return await self._execute(self.request(f"t-{number}", f"exec-{number}"), PATIENCE_S)
+        return await self._post("/execute", self.request(f"t-{number}", f"exec-{number}"))
 
     async def _call(self, call: dict[str, Any]) -> None:
         await anyio.sleep(call["at_ms"] / 1000 * SCALE)
@@ -83,16 +82,16 @@ class Race:
         patience_s = call["ms"] / 1000 * SCALE if call["status"] == HUNG_UP else PATIENCE_S
         request = self.request(call["task_id"], call["execution_id"])
         try:
-            self.answers.append(await self._execute(request, patience_s))
+            self.answers.append(await self._post("/execute", request, patience_s))
         except TimeoutError:
             self.hang_ups += 1
 
-    async def _execute(self, request: dict[str, Any], patience_s: float) -> bytes:
+    async def _post(self, path: str, body: dict[str, Any], patience_s: float = PATIENCE_S) -> bytes:
         """The bytes of the answer. A closed connection is none, and kernels send again."""
         for sends_left in reversed(range(5)):
             try:
                 async with self._http.post(
-                    f"{self._url}/execute", json=request, timeout=aiohttp.ClientTimeout(patience_s)
+                    f"{self._url}{path}", json=body, timeout=aiohttp.ClientTimeout(patience_s)
                 ) as answer:
                     assert answer.status == 200, await answer.text()
                     return await answer.read()
