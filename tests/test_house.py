@@ -20,6 +20,7 @@ TESTED_ELSEWHERE = {
     "executor_sdk/authoring/handler.py": "executor_sdk/authoring/test_calling.py",
     "executor_sdk/authoring/schema.py": "executor_sdk/authoring/test_signatures.py",
     "executor_sdk/authoring/signature.py": "executor_sdk/authoring/test_signatures.py",
+    "executor_sdk/cli/checks.py": "executor_sdk/cli/test_doctor.py",
     "executor_sdk/conformance/session.py": "conformance/test_plugin.py",
     "executor_sdk/conformance/suite/copies.py": "conformance/test_suite.py",
     "executor_sdk/conformance/suite/execute.py": "conformance/test_suite.py",

@@ -70,6 +70,13 @@ def test_an_executor_loads_what_it_does_not_use_later() -> None:
     assert (ended.stderr, ended.stdout) == ("", "[]\n")
 
 
+def test_the_command_line_loads_what_draws_tables_later() -> None:
+    """What serves an executor draws none."""
+    ended = python("-c", "import executor_sdk.cli, sys; executor_sdk.cli.parser(); print('rich' in sys.modules)")
+
+    assert (ended.stderr, ended.stdout) == ("", "False\n")
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

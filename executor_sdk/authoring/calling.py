@@ -12,7 +12,7 @@ from uuid import uuid4
 
 from msgspec import Struct
 
-from executor_sdk.authoring.again import Again
+from executor_sdk.authoring.again import Again, may_pass
 from executor_sdk.authoring.annotations import name_of
 from executor_sdk.authoring.awaiting import AWAIT, unawaited_behind
 from executor_sdk.authoring.deadline import Deadline
@@ -74,7 +74,7 @@ async def call(
             try:
                 return await _once(function, signature, around, facts, inputs)
             except Exception as error:
-                raised = _alone(error)
+                raised = _deciding(error)
                 pause_s = again.pause_s(raised, failed=failed, left_s=until_s - loop.time())
                 if pause_s is None:
                     raise
@@ -150,7 +150,10 @@ def _meant(error: BaseException) -> BaseException | None:
         leaves = _leaves(error)
         if any(isinstance(leaf, TaskCancelled) for leaf in leaves):
             return TaskCancelled()
-        return _meant(leaves[0]) if len(leaves) == 1 else None
+        meant = [_meant(leaf) for leaf in leaves]
+        # Others that were asked at once may fail at once; what is final stays final.
+        final = (one for one in meant if not getattr(one, "retryable", True))
+        return None if None in meant else next(final, meant[0])
     if isinstance(error, HandlerCrashedError | TaskTimeoutError):
         return None
     if isinstance(error, ClientError):
@@ -158,10 +161,10 @@ def _meant(error: BaseException) -> BaseException | None:
     return error if isinstance(error, RequestError | TaskError | FetchError | TaskCancelled) else None
 
 
-def _alone(error: BaseException) -> BaseException:
-    """The one error in a task group that failed; the group itself where there are several."""
+def _deciding(error: BaseException) -> BaseException:
+    """The error that says whether to call again: of a task group that failed, first of all one that will not pass."""
     leaves = _leaves(error) if isinstance(error, BaseExceptionGroup) else [error]
-    return leaves[0] if len(leaves) == 1 else error
+    return next((leaf for leaf in leaves if not may_pass(leaf)), leaves[0])
 
 
 def _leaves(group: BaseExceptionGroup[Any]) -> list[BaseException]:

@@ -16,7 +16,7 @@ from executor_sdk.errors import DefinitionError
 from executor_sdk.executions.ledger import Ledger
 from executor_sdk.executions.memory import MemoryLedger
 from executor_sdk.executor import Executor
-from executor_sdk.options.environment import APP_VARIABLE
+from executor_sdk.options.environment import APP_VARIABLE, LOG_VARIABLE
 from executor_sdk.settings import Settings
 from executor_sdk.testing.server import NotStartedError, serve
 
@@ -81,12 +81,21 @@ def application() -> ASGIApp:
     name = os.environ[APP_VARIABLE]
     with _usage_errors(name):
         load_app(name)
-    # The log goes to standard error, from INFO on, unless the author has set up logging already.
-    if not logging.getLogger().handlers:
-        logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-        # It would write down every URL that is fetched, with whatever token is in it.
-        logging.getLogger("httpx2").setLevel(logging.WARNING)
+    _set_up_logging(os.environ.get(LOG_VARIABLE))
     return prepared(name)
+
+
+def _set_up_logging(level: str | None) -> None:
+    """Let the log go to standard error, from INFO on, unless the author has set up logging already; a `level` that was
+    asked for counts in both cases."""
+    root = logging.getLogger()
+    if not root.handlers:
+        logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+        # They would write down every URL that is fetched, and headers, with whatever token is in it.
+        for name in ("httpx2", "httpcore2"):
+            logging.getLogger(name).setLevel(logging.WARNING)
+    if level is not None:
+        root.setLevel(level.upper())
 
 
 def check_url(url: str, option: str = "") -> None:

@@ -19,7 +19,9 @@ from executor_sdk.cli.command import (
     json_given,
     pretty,
 )
+from executor_sdk.cli.terminal import progress
 from executor_sdk.client.asks import Asked, verify_body
+from executor_sdk.client.base_url import masked
 from executor_sdk.client.exchange import Answer
 from executor_sdk.conformance import bodies
 from executor_sdk.protocol.plain import Json, NotJsonError, parse
@@ -27,7 +29,13 @@ from executor_sdk.protocol.plain import Json, NotJsonError, parse
 
 def add(commands: Commands) -> None:
     """Add the command."""
-    parser = add_command(commands, "call", run, help="have one task done, with sample inputs where none are given")
+    parser = add_command(
+        commands,
+        "call",
+        run,
+        help="have one task done, with sample inputs where none are given",
+        example="executor call my_package.app:executor --input '{\"amounts\": [1, 2]}' --verify",
+    )
     add_address(parser)
     parser.add_argument("--task-type", default="", help="default: the first one offered")
     parser.add_argument("--profile", default="", help="default: the first one offered for the task type")
@@ -40,7 +48,7 @@ def add(commands: Commands) -> None:
 def run(given: argparse.Namespace) -> int:
     """Print the answer and the verdict; a refusal, or a candidate that is not passed, is judged bad."""
     samples = () if given.input is None else (Sample("", "", json_given(given.input), "file"),)
-    with reached(given.address) as base_url:
+    with reached(given.address) as base_url, progress(f"waits for {masked(base_url)}", as_json=given.json):
         document = anyio.run(_called, base_url, samples, given)
     _print(document, as_json=given.json)
     good = document["status"] == 200 and (not given.verify or document["verdict"].get("passed") is True)

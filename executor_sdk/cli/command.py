@@ -8,12 +8,14 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from enum import IntEnum
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, NoReturn, TypeAlias
 
 import orjson
 
+from executor_sdk.cli.terminal import printable
 from executor_sdk.client.executor_client import ExecutorClient
 from executor_sdk.errors import ExecutorRefusedError, ExecutorUnreachableError
+from executor_sdk.protocol.integers import huge_integer
 from executor_sdk.protocol.plain import Json, NotJsonError, parse
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001 - argparse names it so
@@ -29,11 +31,35 @@ class Exit(IntEnum):
 
 
 class CommandError(Exception):
-    """A command ends here; the message goes to standard error."""
+    """A command ends here; the message goes to standard error, or as a document to standard output with --json."""
 
     def __init__(self, code: Exit, message: str) -> None:
         super().__init__(message)
         self.code = code
+
+
+class CommandParser(argparse.ArgumentParser):
+    """Tells programs what is wrong with a command line as one JSON document, and people as argparse does."""
+
+    def __init__(self, *, as_json: bool = False, **options: Any) -> None:
+        super().__init__(**options)
+        #: Whether the command line asks for JSON, known before the command line is understood.
+        self.as_json = as_json
+
+    def error(self, message: str) -> NoReturn:
+        """End with exit code 2."""
+        if self.as_json:
+            tell(Exit.USAGE, message, as_json=True)
+            self.exit(Exit.USAGE)
+        super().error(message)
+
+
+def tell(code: Exit, message: str, *, as_json: bool) -> None:
+    """Say why a command ends: to a program as `{"error": {"code", "message"}}`, in place of its document."""
+    if as_json:
+        print(pretty({"error": {"code": code.name, "message": message}}))
+    else:
+        print(f"Error: {printable(message)}", file=sys.stderr)
 
 
 def add_address(parser: argparse.ArgumentParser) -> None:
@@ -42,11 +68,15 @@ def add_address(parser: argparse.ArgumentParser) -> None:
 
 
 def add_command(
-    commands: Commands, name: str, run: Callable[[argparse.Namespace], int], **options: Any
+    commands: Commands, name: str, run: Callable[[argparse.Namespace], int], *, example: str = "", **options: Any
 ) -> argparse.ArgumentParser:
     """A command that `run` carries out, which can print for programs; `options` of `add_parser`."""
-    parser = commands.add_parser(name, **options)
-    parser.add_argument("--json", action="store_true", help="print one JSON document")
+    parser = commands.add_parser(
+        name,
+        epilog=f"example: {example}" if example else None,
+        **{"description": options.get("help"), **options},
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON document, also of an error")
     parser.set_defaults(run=run)
     return parser
 
@@ -82,12 +112,21 @@ def json_given(text: str) -> Json:
     """JSON as it stands, from the file after `@`, or from standard input for `-`.
 
     Raises:
-        CommandError: the file cannot be read, or it is no JSON.
+        CommandError: the file cannot be read, it is no JSON, or it has an integer that kernels cannot read.
     """
     try:
-        return parse(_bytes_given(text))
+        body = _bytes_given(text)
+        document = parse(body)
     except (OSError, NotJsonError) as error:
         raise CommandError(Exit.USAGE, f"--input {text[:60]}: {error}") from None
+    if (found := huge_integer(body)) is not None:
+        path, digits = found
+        raise CommandError(
+            Exit.USAGE,
+            f"--input: ${path} is an integer of {digits} digits, beyond 64 bits, which kernels read as a float; "
+            "write it as a string",
+        )
+    return document
 
 
 def pretty(document: Json) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 
 import anyio
@@ -10,16 +11,23 @@ import anyio
 from executor_sdk.asking.samples import SamplesError, read_samples
 from executor_sdk.cli.applications import reached
 from executor_sdk.cli.command import CommandError, Commands, Exit, add_command, add_timeout, asking, pretty
+from executor_sdk.cli.terminal import progress, show, show_table
 from executor_sdk.conformance import report
 from executor_sdk.conformance.examination import examine_all
 from executor_sdk.conformance.manifest import REQUIREMENTS
-from executor_sdk.conformance.results import Grade, Result
+from executor_sdk.conformance.results import Grade, Requirement, Result
 from executor_sdk.conformance.target import Target
 
 
 def add(commands: Commands) -> None:
     """Add the command."""
-    parser = add_command(commands, "conformance", run, help="test an executor, in any language, against the contract")
+    parser = add_command(
+        commands,
+        "conformance",
+        run,
+        help="test an executor, in any language, against the contract",
+        example="executor conformance http://127.0.0.1:8080 --report report.json",
+    )
     parser.add_argument("address", nargs="?", metavar="APP|URL", help="module:attribute, or http://…")
     parser.add_argument("--list", action="store_true", help="show the requirements and test nothing")
     parser.add_argument("--only", default="", metavar="PREFIX", help="requirements whose id begins so, as EXC-VERIFY")
@@ -40,11 +48,15 @@ def run(given: argparse.Namespace) -> int:
         raise CommandError(Exit.USAGE, f"no requirement begins with {given.only!r}; --list shows them")
     with reached(given.address) as base_url:
         target = _target(base_url, given)
-        results = anyio.run(_examined, target, given.only)
+        with progress("asks the executor", as_json=given.json) as now:
+            results = anyio.run(_examined, target, given.only, now)
     document = report.document(results, address=target.address, capabilities=target.learned.capabilities)
     if given.report:
         _write(given.report, pretty(document))
-    print(pretty(document) if given.json else "\n".join(report.summary(results)))
+    if given.json:
+        print(pretty(document))
+    else:
+        _print_results(results)
     good = all(result.verdict in (Grade.PASS, Grade.WARN) for result in results.values())
     return Exit.GOOD if good else Exit.JUDGED_BAD
 
@@ -64,15 +76,28 @@ def _target(base_url: str, given: argparse.Namespace) -> Target:
     return Target(base_url, samples, given.timeout, given.burst)
 
 
-async def _examined(target: Target, only: str) -> dict[str, Result]:
+async def _examined(target: Target, only: str, now: Callable[[str], None]) -> dict[str, Result]:
+    def begins(requirement: Requirement) -> None:
+        now(f"{REQUIREMENTS.index(requirement) + 1} of {len(REQUIREMENTS)}: {requirement.title}")
+
     async with asking(target.base_url, target.timeout_s) as client:
         await client.send("GET", "/health")
-    return await examine_all(target, only=only)
+    return await examine_all(target, only=only, begins=begins)
+
+
+def _print_results(results: dict[str, Result]) -> None:
+    *unpassed, verdict = report.summary(results)
+    rows = [
+        (str(result.verdict), requirement.id, f"{requirement.title}\n{result.reason}")
+        for requirement, result in report.unpassed(results)
+    ]
+    show_table(("grade", "requirement", "what is wrong"), rows, unpassed)
+    show([verdict])
 
 
 def _print_requirements(*, as_json: bool) -> None:
     if as_json:
         print(pretty([report.facts(requirement) for requirement in REQUIREMENTS]))
         return
-    for requirement in REQUIREMENTS:
-        print(f"{requirement.id:<15} {requirement.level:<6} {requirement.title}")
+    rows = [(requirement.id, str(requirement.level), requirement.title) for requirement in REQUIREMENTS]
+    show_table(("id", "level", "requirement"), rows, (f"{name:<15} {level:<6} {title}" for name, level, title in rows))

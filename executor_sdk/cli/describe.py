@@ -11,12 +11,19 @@ from msgspec import to_builtins
 from executor_sdk.cli import settings_table
 from executor_sdk.cli.applications import reached
 from executor_sdk.cli.command import CommandError, Commands, Exit, add_command, add_timeout, asking, pretty
+from executor_sdk.cli.terminal import show, show_table
 from executor_sdk.protocol.plain import Json
 
 
 def add(commands: Commands) -> None:
     """Add the command."""
-    parser = add_command(commands, "describe", run, help="show what an executor offers")
+    parser = add_command(
+        commands,
+        "describe",
+        run,
+        help="show what an executor offers",
+        example="executor describe http://127.0.0.1:8080 --json",
+    )
     parser.add_argument("address", nargs="?", metavar="APP|URL", help="module:attribute, or http://…")
     parser.add_argument("--settings", action="store_true", help="show the options of every executor instead")
     parser.add_argument("--markdown", action="store_true", help="those options as the page docs/settings.md")
@@ -37,7 +44,7 @@ def run(given: argparse.Namespace) -> int:
     if given.json:
         print(pretty(document))
     else:
-        print("\n".join(_lines(document)))
+        _print(document)
     return Exit.GOOD if document["healthy"] else Exit.JUDGED_BAD
 
 
@@ -58,17 +65,28 @@ async def _asked(base_url: str, timeout_s: float) -> dict[str, Json]:
         return {"url": client.base_url, "healthy": health.is_success, "capabilities": capabilities}
 
 
-def _lines(document: dict[str, Json]) -> Iterator[str]:
+def _print(document: dict[str, Json]) -> None:
     offered = document["capabilities"]
     state = "healthy" if document["healthy"] else "NOT healthy"
-    yield f"{offered['provider_family']} / {offered['model_id']}: {state}"
+    show([f"{offered['provider_family']} / {offered['model_id']}: {state}"])
     handlers = offered.get("handlers")
     if not isinstance(handlers, list):
-        yield f"task types: {', '.join(offered['task_types'])}"
-        yield f"profiles: {', '.join(offered['profiles'])}"
+        show([f"task types: {', '.join(offered['task_types'])}", f"profiles: {', '.join(offered['profiles'])}"])
         return
-    for handler in handlers:
-        yield from _handler_lines(handler)
+    head = ("task type", "profiles", "deadline", "inputs", "output", "what it does")
+    lines = (line for handler in handlers for line in _handler_lines(handler))
+    show_table(head, [_row(handler) for handler in handlers], lines)
+
+
+def _row(handler: dict[str, Json]) -> tuple[str, ...]:
+    return (
+        str(handler.get("task_type")),
+        ", ".join(handler.get("profiles", ())),
+        f"{handler['timeout_s']:g} s" if handler.get("timeout_s") else "",
+        "\n".join(_fields(handler.get("input_schema"))),
+        "\n".join(_fields(handler.get("output_schema"))),
+        str(handler.get("description") or ""),
+    )
 
 
 def _handler_lines(handler: dict[str, Json]) -> Iterator[str]:

@@ -50,19 +50,23 @@ def conforms(results: Mapping[str, Result]) -> bool:
     return all(result.verdict in (Grade.PASS, Grade.WARN) for _, result in complete(results))
 
 
+def unpassed(results: Mapping[str, Result]) -> list[tuple[Requirement, Result]]:
+    """Everything that is no pass, the gravest first."""
+    lines = complete(results)
+    return [line for verdict in _ORDER[:-1] for line in lines if line[1].verdict is verdict]
+
+
 def summary(results: Mapping[str, Result]) -> Sequence[str]:
     """What a terminal shows: everything that is no pass, the gravest first, and the score."""
     lines = complete(results)
-    unpassed = [
+    told = [
         f"{result.verdict.upper():<10} {requirement.id}  {requirement.title}\n{'':<11}{result.reason}"
-        for verdict in _ORDER[:-1]
-        for requirement, result in lines
-        if result.verdict is verdict
+        for requirement, result in unpassed(results)
     ]
     counts = Counter(str(result.verdict) for _, result in lines)
     tally = ", ".join(f"{count} {verdict}" for verdict, count in sorted(counts.items()))
     verdict = "the executor conforms" if conforms(results) else "the executor does NOT conform"
-    return [*unpassed, f"{verdict}: {counts['pass']} of {len(lines)} requirements passed ({tally})"]
+    return [*told, f"{verdict}: {counts['pass']} of {len(lines)} requirements passed ({tally})"]
 
 
 def facts(requirement: Requirement) -> dict[str, Json]:

@@ -10,8 +10,9 @@ from executor_sdk.options.option import Option, closest
 #: What the names of the variables begin with.
 PREFIX: Final = "EXECUTOR_"
 
-#: Names the application for processes that `executor serve` starts.
+#: What `executor serve` tells the processes that it starts: the application's name, and from which level on to log.
 APP_VARIABLE: Final = "EXECUTOR_CLI_APP"
+LOG_VARIABLE: Final = "EXECUTOR_CLI_LOG_LEVEL"
 
 
 def variable_of(option: str) -> str:
@@ -38,7 +39,7 @@ def unread(environment: Mapping[str, str], options: Mapping[str, Option]) -> str
     told = []
     for name in sorted(environment):
         option = name.removeprefix(PREFIX).lower()
-        if name.startswith(PREFIX) and name != APP_VARIABLE and option not in options:
+        if name.startswith(PREFIX) and name not in {APP_VARIABLE, LOG_VARIABLE} and option not in options:
             guess = closest(option, options)
             told.append(f"{name} (did you mean {variable_of(guess)}?)" if guess else name)
     return f"no option of an executor is set by {', '.join(told)}" if told else None

@@ -7,7 +7,17 @@ from typing import Any
 import httpx2
 import pytest
 
-from executor_sdk import Executor, FetchError, ReasonCode, Refuse, Task, TaskTimeoutError, TryLater, in_process
+from executor_sdk import (
+    Executor,
+    ExecutorError,
+    FetchError,
+    ReasonCode,
+    Refuse,
+    Task,
+    TaskTimeoutError,
+    TryLater,
+    in_process,
+)
 from executor_sdk.authoring.again import MAX_PAUSE_S, Again, may_pass
 from executor_sdk.errors import (
     ExecutorRefusedError,
@@ -59,6 +69,22 @@ def test_the_pause_doubles_and_never_takes_all_that_is_left() -> None:
     assert again.pause_s(TryLater("m", after_s=7), failed=1, left_s=7) is None
     assert again.pause_s(TryLater("m"), failed=51, left_s=1e9) is None
     assert Again(retries=3, backoff_s=0).pause_s(ConnectionError(), failed=3, left_s=1) == 0
+
+
+@pytest.mark.parametrize(("other", "calls"), [(ConnectionError(), 2), (Refuse("NO", "never"), 1)])
+def test_several_errors_at_once_may_pass_if_each_may(other: Exception, calls: int) -> None:
+    """As a task group raises them that asks two others."""
+    executor, called = Executor("test", "both-1"), []
+
+    @executor.execute("both", retries=1, backoff_s=0)
+    async def both(task: Task) -> dict[str, Any]:
+        called.append(task)
+        raise ExceptionGroup("both", [TryLater("busy"), other])
+
+    with in_process(executor) as rt, pytest.raises(ExecutorError):
+        rt.execute({})
+
+    assert len(called) == calls
 
 
 class Flaky:

@@ -14,6 +14,7 @@ import pytest
 
 from executor_sdk import (
     Executor,
+    ExecutorError,
     HandlerCrashedError,
     InvalidOutputError,
     Refuse,
@@ -27,6 +28,7 @@ from executor_sdk.authoring.calling import Surroundings
 from executor_sdk.authoring.handler import Handler
 from executor_sdk.authoring.threads import Threads
 from executor_sdk.cancelling import Alarms
+from executor_sdk.errors import UnfetchableError
 from executor_sdk.testing.tasks import a_task
 
 pytestmark = pytest.mark.anyio
@@ -150,6 +152,26 @@ async def test_what_an_author_raises_on_purpose_comes_through() -> None:
         await called(refusing)
     with pytest.raises(TryLater, match="busy"):
         await called(waiting)
+
+
+@pytest.mark.parametrize(
+    ("together", "expected"),
+    [
+        ([TryLater("busy"), TryLater("busy, too")], TryLater),
+        ([TryLater("busy"), Refuse("NO", "never")], Refuse),
+        ([TryLater("busy"), UnfetchableError("it is not there")], UnfetchableError),
+    ],
+)
+async def test_of_several_errors_that_are_meant_a_final_one_counts(
+    together: list[Exception], expected: type[ExecutorError]
+) -> None:
+    """Others that a task group asks at once may fail at once."""
+
+    async def asking(task: Task) -> dict[str, Any]:
+        raise ExceptionGroup("both", together)
+
+    with pytest.raises(expected):
+        await called(asking)
 
 
 async def test_a_cancel_inside_the_authors_task_group_is_a_cancel() -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
+import time
+from pathlib import Path
 
 from pydantic import BaseModel, Field
 
@@ -51,6 +54,16 @@ def stuck() -> Sum:
     """Never comes back from its thread."""
     threading.Event().wait()
     return Sum(answer="")
+
+
+@executor.execute("traced")
+def traced(ask: dict[str, str]) -> Sum:
+    """Leaves a line in a file, with the process that did it, when a second file is there."""
+    with Path(ask["file"]).open("a") as file:
+        file.write(f"{os.getpid()}\n")
+    while not Path(ask["gate"]).exists():
+        time.sleep(0.01)
+    return Sum(answer=str(os.getpid()))
 
 
 counting = Executor(provider_family="tests", model_id="counts-1")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -216,6 +217,64 @@ def test_a_command_line_that_cannot_be_read_is_usage(arguments: list[str]) -> No
         main(arguments)
 
     assert ended.value.code == 2
+
+
+@pytest.mark.parametrize("number", ["9" * 25, "-9223372036854775809", str(2**64)])
+def test_call_refuses_integers_that_kernels_would_change(capsys: Output, number: str) -> None:
+    """Read as a float they would be another number, and nobody would tell."""
+    assert main(["call", SERVED, "--input", f'{{"amounts": [1, {number}]}}']) == 2
+
+    assert "--input: $.amounts[1] is an integer of" in capsys.readouterr().err
+    assert main(["call", SERVED, "--input", f'{{"amounts": [{2**64 - 1}]}}']) == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "name", "sentence"),
+    [
+        (["describe", "no.such.module"], 2, "USAGE", "cannot load"),
+        (["describe", NOWHERE], 3, "UNREACHABLE", "no connection"),
+        (["serve", SERVED, "--as", "x"], 2, "USAGE", "belong together"),
+    ],
+)
+def test_programs_get_an_error_as_a_document(
+    capsys: Output, arguments: list[str], code: int, name: str, sentence: str
+) -> None:
+    """On standard output, where they read what they asked for; nothing on the other stream."""
+    assert main([*arguments, "--json"]) == code
+
+    printed = capsys.readouterr()
+    assert json.loads(printed.out)["error"]["code"] == name
+    assert sentence in json.loads(printed.out)["error"]["message"]
+    assert printed.err == ""
+
+
+def test_programs_get_a_command_line_that_cannot_be_read_as_a_document(capsys: Output) -> None:
+    """Exit code 2, as argparse ends it."""
+    with pytest.raises(SystemExit) as ended:
+        main(["call", "--json"])
+
+    assert ended.value.code == 2
+    assert "APP|URL" in json.loads(capsys.readouterr().out)["error"]["message"]
+
+
+def test_the_versions_are_shown(capsys: Output) -> None:
+    """Those of the kit, of Python and of the platform; without a command."""
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"])
+    assert ended.value.code == 0
+    assert f"executor-sdk {version('executor-sdk')} (Python: CPython 3." in capsys.readouterr().out
+
+    with pytest.raises(SystemExit):
+        main(["--version", "--json"])
+    assert json.loads(capsys.readouterr().out).keys() == {"version", "python", "platform"}
+
+
+def test_every_command_has_an_example(capsys: Output) -> None:
+    """In its own help."""
+    for command in ("serve", "describe", "call", "conformance", "doctor", "replay"):
+        with pytest.raises(SystemExit):
+            main([command, "--help"])
+        assert f"example: executor {command} " in " ".join(capsys.readouterr().out.split())
 
 
 def test_other_packages_add_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Output) -> None:

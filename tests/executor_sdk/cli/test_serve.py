@@ -8,17 +8,20 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
+from itertools import islice
 from pathlib import Path
 
 import httpx2
 import pytest
 from pytest_httpserver import HTTPServer
 
+from executor_sdk.cli.announcement import pauses_s
 from executor_sdk.protocol.plain import Json
 from executor_sdk.protocol.requests import execute_request, sample_contract
 
@@ -29,24 +32,25 @@ SERVED = "tests.executor_sdk.cli.served"
 
 @contextmanager
 def serving(*arguments: str, cwd: Path = ROOT, **environment: str) -> Iterator[subprocess.Popen[str]]:
-    """`executor serve` on a free port, stopped in the end."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "executor_sdk.cli", "serve", *arguments, "--listen", "127.0.0.1:0"],
-        cwd=cwd,
-        env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    guard = threading.Timer(60, process.kill)
-    guard.start()
-    try:
-        yield process
-    finally:
-        if process.returncode is None:
-            process.send_signal(signal.SIGINT)
-            process.communicate(timeout=30)
-        guard.cancel()
+    """`executor serve` on a free port, stopped in the end; other runs of the tests are not seen by it."""
+    with tempfile.TemporaryDirectory() as folder:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "executor_sdk.cli", "serve", *arguments, "--listen", "127.0.0.1:0"],
+            cwd=cwd,
+            env={**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": folder, **environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        guard = threading.Timer(60, process.kill)
+        guard.start()
+        try:
+            yield process
+        finally:
+            if process.returncode is None:
+                process.send_signal(signal.SIGINT)
+                process.communicate(timeout=30)
+            guard.cancel()
 
 
 def ask(task_type: str, inputs: Json) -> dict[str, Json]:
@@ -140,6 +144,64 @@ def test_a_kernel_that_refuses_is_told_and_the_executor_goes_on(httpserver: HTTP
     assert healthy
 
 
+def test_a_kernel_that_comes_later_finds_the_executor() -> None:
+    """It is told that nobody answers, and that this goes on."""
+    port = free_port()
+
+    with serving(SERVED, "--register", f"http://127.0.0.1:{port}", "--as", "sums") as process:
+        said(process)
+        assert process.stderr is not None
+        first = process.stderr.readline()
+        with HTTPServer(host="127.0.0.1", port=port) as kernel:
+            kernel.expect_request("/api/executors/add").respond_with_json({"ok": True})
+            registered = said(process)
+
+    assert "does not answer (ConnectError); sums is not registered yet" in first
+    assert registered == f"registered as sums with http://127.0.0.1:{port}"
+
+
+def test_a_kernel_in_trouble_is_asked_again(httpserver: HTTPServer) -> None:
+    """A 5xx speaks of the moment, and so does 429."""
+    for status in (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS):
+        httpserver.expect_oneshot_request("/api/executors/add").respond_with_data("loading", status=status)
+    httpserver.expect_oneshot_request("/api/executors/add").respond_with_json({"ok": True})
+
+    with serving(SERVED, "--register", httpserver.url_for(""), "--as", "sums") as process:
+        said(process)
+        registered = said(process)
+
+    assert registered.startswith("registered as sums with ")
+    assert len(httpserver.log) == 3
+
+
+def test_pauses_grow_up_to_a_bound() -> None:
+    """However long the kernel is away."""
+    assert list(islice(pauses_s(), 8)) == [0.5, 1, 2, 4, 8, 16, 30, 30]
+    assert next(islice(pauses_s(), 5_000, None)) == 30
+
+
+def test_a_kernel_that_stays_away_keeps_no_executor_from_its_end() -> None:
+    """The announcement is given up with the server."""
+    with serving(SERVED, "--register", f"http://127.0.0.1:{free_port()}", "--as", "sums") as process:
+        said(process)
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=30)
+
+    assert process.returncode == 0
+
+
+@pytest.mark.parametrize(("level", "is_logged"), [("info", True), ("warning", False)])
+def test_the_level_of_the_log_is_chosen(level: str, is_logged: bool) -> None:
+    """What authors log below it is left out; the address is told all the same."""
+    with serving(SERVED, "--log-level", level) as process:
+        url = said(process).rpartition(" ")[2]
+        httpx2.post(f"{url}/execute", json=ask("sum", {"amounts": [1, 2]}), trust_env=False)
+        process.send_signal(signal.SIGTERM)
+        logged = process.communicate(timeout=30)[1]
+
+    assert ("adds up 2 amounts" in logged) is is_logged
+
+
 def test_the_environment_sets_options() -> None:
     """Over those of the executor; a body beyond the limit shows it."""
     with serving(SERVED, EXECUTOR_MAX_BODY_BYTES="10") as process:
@@ -189,6 +251,12 @@ def test_a_port_that_is_taken_is_told() -> None:
 
     assert ended.returncode == 2
     assert f"cannot listen on 127.0.0.1:{port}" in ended.stderr
+
+
+def free_port() -> int:
+    """A port on which nobody listens."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        return int(taken.getsockname()[1])
 
 
 def _model_id(url: str) -> str:

@@ -1,0 +1,1 @@
+"""Each example does what it says, alone and behind a kernel."""
