@@ -9,7 +9,7 @@ from functools import partial
 from importlib.metadata import entry_points
 from typing import Final, cast
 
-from executor_sdk.cli import call, conformance, describe, doctor, replay, serve
+from executor_sdk.cli import call, conformance, describe, dev, doctor, replay, serve
 from executor_sdk.cli.command import CommandError, CommandParser, Commands, Exit, tell
 from executor_sdk.cli.version import ShowVersion
 
@@ -49,7 +49,7 @@ def parser(*, as_json: bool = False) -> CommandParser:
     # argparse calls what it names a class, and asks it for nothing else.
     kind = cast("type[CommandParser]", partial(CommandParser, as_json=as_json))
     commands = cast("Commands", whole.add_subparsers(metavar="COMMAND", required=True, parser_class=kind))
-    for add in (serve.add, describe.add, call.add, conformance.add, doctor.add, replay.add):
+    for add in (serve.add, dev.add, describe.add, call.add, conformance.add, doctor.add, replay.add):
         add(commands)
     for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name):
         entry.load()(commands)

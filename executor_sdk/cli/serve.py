@@ -76,7 +76,7 @@ def run(given: argparse.Namespace) -> int:
     os.environ[APP_VARIABLE] = given.app
     if given.log_level:
         os.environ[LOG_VARIABLE] = given.log_level
-    listening = _listening(*given.listen)
+    listening = listening_at(*given.listen)
     url = url_of(listening)
     announcement = Announcement(given.app, url, given.register, given.name, given.advertise or url, given.json)
     threading.Thread(target=announcement.make, name="announcement", daemon=True).start()
@@ -133,7 +133,12 @@ def _count(text: str) -> int:
     return value
 
 
-def _listening(host: str, port: int) -> socket.socket:
+def listening_at(host: str, port: int) -> socket.socket:
+    """A socket that listens there, for this process and those that it starts.
+
+    Raises:
+        CommandError: the address cannot be listened on.
+    """
     try:
         listening = listen(host, port)
     except OSError as error:

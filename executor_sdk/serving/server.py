@@ -61,8 +61,9 @@ class Server(uvicorn.Server):
         self._owns_process = threading.current_thread() is threading.main_thread()
         is_default = self._owns_process and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
         if is_default:
-            # uvicorn raises the signal again once it has stopped; by default that would be an exit code of -15.
-            signal.signal(signal.SIGTERM, lambda *_: None)
+            # uvicorn raises the signal again once it has stopped; by default that would be an exit code of -15. And a
+            # signal that comes before uvicorn listens for it counts as well.
+            signal.signal(signal.SIGTERM, lambda *_: self.stop())
         try:
             # The signal again, or a start that failed: the caller sees it in `started`.
             with suppress(KeyboardInterrupt, SystemExit):

@@ -156,3 +156,30 @@ def _healthy_again(port: int) -> bool:
             if get(caller) == 200:
                 return True
     return False
+
+
+def test_a_signal_that_comes_before_it_is_listened_for_ends_the_server() -> None:
+    """A reload that follows the last one at once must not wait for a process that has missed its signal."""
+    told = """if True:
+        import os, signal
+        from contextlib import contextmanager
+        from executor_sdk.serving.addresses import LOOPBACK, listen
+        from executor_sdk.serving.server import Server, configuration
+        import tests.executor_sdk.serving.hungry as hungry
+
+        class Early(Server):
+            @contextmanager
+            def capture_signals(self):
+                os.kill(os.getpid(), signal.SIGTERM)
+                with super().capture_signals():
+                    yield
+
+        with listen(LOOPBACK, 0) as listening:
+            Early(configuration(hungry.app, lifespan="off")).run([listening])
+        print("ended")
+    """
+    ended = subprocess.run(
+        [sys.executable, "-c", told], cwd=ROOT, capture_output=True, text=True, check=True, timeout=30
+    )
+
+    assert ended.stdout == "ended\n"
