@@ -141,7 +141,7 @@ class Dispatcher:
         try:
             read = partial(_read, AgentEventRequest, body, self._settings.max_depth)
             request = read() if len(body) < LARGE_BYTES else await self._judging.beside(read, len(body))
-            ask, plan = self._told_of(request, caller, len(body))
+            ask, plan = self._asked_about(request, caller, len(body))
         except Exception as error:  # noqa: BLE001 - every failure is answered
             return await _refusing(error)
         run = self._run(ask, plan, presence)
@@ -315,7 +315,7 @@ class Dispatcher:
             return await judge.judge(request.candidate, task_type, self._fetcher, self._around, self._verify_alarms)
         return judge
 
-    def _told_of(self, request: AgentEventRequest, caller: str, size_bytes: int) -> tuple[Ask, Plan]:
+    def _asked_about(self, request: AgentEventRequest, caller: str, size_bytes: int) -> tuple[Ask, Plan]:
         event = request.event
         _check_ids(("event_id", event.event_id), ("dedupe_key", event.dedupe_key or event.event_id))
         handler = self._registry.event_handlers.find(event.event_type)

@@ -121,6 +121,8 @@ def test_with_its_lifespan_a_mounted_executor_lets_work_end_that_nobody_waits_fo
         host.process.wait(PATIENCE_S)
 
     assert host.said() == ["open", "begin", "end", "close"]
+    # The server's own last word: the executor has put nothing in the place of its signal handlers.
+    assert host.process.returncode == -signal.SIGTERM
 
 
 def test_without_it_such_work_is_lost(tmp_path: Path) -> None:

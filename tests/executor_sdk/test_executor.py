@@ -67,6 +67,7 @@ def test_capabilities_say_what_the_contract_wants_first() -> None:
         said = rt.capabilities()
 
     assert list(said)[:4] == ["task_types", "profiles", "provider_family", "model_id"]
+    assert said["schema_version"] == 1  # of all that stands beyond those four
     assert said["task_types"] == ["swarm", "report"]
     assert said["profiles"] == ["default", "fast", "cheap"]
     assert said["handlers"][0]["description"] == "Answers by the default profile."

@@ -99,7 +99,7 @@ async def test_ten_thousand_executions_leave_no_more_behind_than_five_thousand()
     """One small object for each that stays anywhere would be five thousand."""
     app = an_executor().application()
     after = list[int]()
-    with anyio.fail_after(120):
+    with anyio.fail_after(300):
         async with running(app):
             for half in range(2):
                 for n in range(EXECUTIONS):

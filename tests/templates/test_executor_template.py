@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import compileall
 import os
+import re
 import subprocess
 import sys
 import tomllib
@@ -76,6 +77,16 @@ def test_a_baked_project_compiles_and_names_the_kit_whatever_was_answered(tmp_pa
     project_table = tomllib.loads((project / "pyproject.toml").read_text())["project"]
     assert project_table["description"] == "Checks \"places\" and 'paths' like C:\\n."
     assert project_table["dependencies"] == ["executor-sdk[conformance]>=0.1"]
+
+
+def test_a_baked_project_is_tested_wherever_it_is_pushed_to(tmp_path: Path) -> None:
+    """By the commands of its README, which the first test here runs."""
+    project = bake(tmp_path)
+    steps = re.findall("- run: (.+)", (project / ".github" / "workflows" / "test.yml").read_text())
+    readme = (project / "README.md").read_text()
+
+    assert steps == ["pip install -e '.[test]'", "pytest"]
+    assert all(f"\n{step}" in readme for step in steps)
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from executor_sdk.protocol.requests import NEW_WORK_HEADER
 from executor_sdk.settings import Settings
 from executor_sdk.transports.asgi.limits import BodyReader
 from executor_sdk.transports.asgi.routes import Call, Headers, Report, not_found
+from executor_sdk.transports.asgi.stalls import stalls_told
 
 _NEW_WORK: Final = (NEW_WORK_HEADER.encode(), b"true")
 
@@ -70,7 +71,8 @@ class Application:
         async with self._state:
             try:
                 await self._dispatcher.start()
-                yield
+                with stalls_told():
+                    yield
             finally:
                 for call in self._calls:
                     await call.flush()
