@@ -45,7 +45,6 @@ SLEEPS = {
     "conformance/model.py": "the time that the model's work takes",
     "end_to_end/killable_executor.py": "the time that a step takes",
     "end_to_end/test_kills.py": "the moment of a kill, drawn by chance",
-    "executor_sdk/cli/ill.py": "a fault that the doctor finds",
     "executor_sdk/executions/test_executions.py": "the time that a slow ledger takes",
     "executor_sdk/test_cancelling.py": "the time between two alarms",
     "executor_sdk/testing/test_fake_time.py": "none: the clock is fake",

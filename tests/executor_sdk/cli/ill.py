@@ -154,7 +154,7 @@ async def _own_time(ask: Ask) -> Finding:
             """Does nothing."""
 
     time = Clock()
-    time.sleep(5)
+    time.sleep(0)
     return Finding(decision="GROWTH", answer=ask.data_url)
 
 

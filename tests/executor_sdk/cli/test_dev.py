@@ -257,6 +257,17 @@ def test_a_reload_ends_although_a_call_is_open(tmp_path: Path) -> None:
     assert again.json()["candidate_output"]["decision"] == "GROWTH"
 
 
+def test_a_save_in_the_middle_of_a_run_begins_a_new_one(tmp_path: Path) -> None:
+    """The run of the old source is cut; the new one is not held up by it."""
+    with developing(tmp_path, STUCK) as session:
+        _until((tmp_path / "called").exists)
+        session.save(APP.format(name="two"))
+        session.told("reloading")
+        ended = session.until(lambda event: "after 1 round" in event.get("sentence", ""))
+
+    assert ended["sentence"] == "FINALIZED after 1 round: decision GROWTH, answer 42"
+
+
 def test_a_process_that_ends_by_itself_is_told_and_started_with_the_next_save(tmp_path: Path) -> None:
     """As by a crash in C: 503 meanwhile, and nothing is imported that would crash again."""
     source = APP.format(name="one").replace("    return", "    import os; os._exit(3)\n    return")
