@@ -22,7 +22,7 @@ EXECUTOR_URL: Final = "http://127.0.0.1:8787"
 KERNEL_ADDRESS: Final = "127.0.0.1:7788"
 
 #: Seconds that a server may take to answer its first request.
-START_S: Final = 30.0
+START_S: Final = 60.0
 
 
 def blocks(page: str, language: str) -> list[str]:

@@ -20,7 +20,7 @@ ELSEWHERE: Final = {
 }
 
 #: Programs that serve until they are stopped, where they are the last line of a block.
-SERVERS: Final = ("uvicorn ", "executor serve ")
+SERVERS: Final = ("uvicorn ", "executor serve ", "executor dev ")
 
 PAGES: Final = {page.stem: blocks(page.read_text(), "console") for page in sorted(DOCS.glob("*.md"))}
 
@@ -67,4 +67,7 @@ def test_every_example_is_on_a_page() -> None:
     """What no page shows would grow old unseen."""
     shown = "".join(page.read_text() for page in DOCS.glob("*.md"))
 
+    whole = [f"{file.parent.name}/{file.name}" for file in (ROOT / "examples").glob("*/app.py")]
+
     assert [file.name for file in (DOCS / "examples").glob("*.*") if f"examples/{file.name}" not in shown] == []
+    assert [name for name in whole if f"../examples/{name}" not in shown] == []
