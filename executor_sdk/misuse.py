@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from functools import wraps
-from typing import ParamSpec, TypeVar
+from typing import Final, ParamSpec, TypeVar
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+_UNKNOWN: Final = re.compile(r"unexpected keyword argument ('\w+')")
 
 
 class MisuseError(TypeError, ValueError):
@@ -24,11 +26,14 @@ def is_text_of(pattern: re.Pattern[str], value: object) -> bool:
     return isinstance(value, str) and pattern.fullmatch(value) is not None
 
 
-def called_as(example: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Answer a call whose arguments do not fit with `example`; Python counts arguments, `self` among them."""
+def called_as(example: str, *, name: str = "") -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Answer a call whose arguments do not fit with `example`; Python counts arguments, `self` among them.
+
+    `name` is what callers know the function by, where it is another name.
+    """
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
-        name = function.__qualname__.removesuffix(".__init__")
+        known_as = name or function.__qualname__.removesuffix(".__init__")
 
         @wraps(function)
         def told(*given: P.args, **named: P.kwargs) -> R:
@@ -37,7 +42,9 @@ def called_as(example: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
             except TypeError as error:
                 # No frame below this one: the function has not begun, so the fault is in the arguments.
                 if error.__traceback__ is not None and error.__traceback__.tb_next is None:
-                    raise MisuseError(f"{name} was called with the wrong arguments; write {example}") from error
+                    unknown = _UNKNOWN.search(str(error))
+                    what = f"has no argument {unknown[1]}" if unknown else "was called with the wrong arguments"
+                    raise MisuseError(f"{known_as} {what}; write {example}") from error
                 raise
 
         return told

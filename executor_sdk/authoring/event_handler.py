@@ -122,7 +122,7 @@ def _check_names(function: Callable[..., Any], event_types: Sequence[str]) -> No
             )
         if one not in EVENT_TYPES:
             guess = closest(one, EVENT_TYPES)
-            hint = f"did you mean {guess!r}?" if guess else f"there are {', '.join(EVENT_TYPES)}"
+            hint = f"did you mean {guess!r}?" if guess else f"there are {', '.join(EVENT_TYPES)}."
             raise DefinitionError(
                 f"{name_of(function)}: no kernel sends an event {one!r}; {hint} Events of later kernels go to a bare "
                 "@executor.agent_event"

@@ -406,7 +406,7 @@ class Task:
         return max(self.remaining_s(), 0.0 if self._hold is None else self._hold.left_s)
 
     def _make_hold(self) -> Hold:
-        told = "a block under task.shield() has had its time, and is interrupted"
+        told = "a block under task.shield() took longer than its `seconds`, and is interrupted"
         return Hold(self._ports.pulse.worker, lambda: self.log.warning(told), lambda: self._ports.now_ms() / 1000)
 
     def _shared(self, name: str, make: Callable[[], T]) -> T:

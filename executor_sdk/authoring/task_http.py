@@ -85,7 +85,10 @@ class Http(Generic[R]):
         """Send a request of any method."""
         return self._send("request", self._request(checked_method(method), url, **options))
 
-    @called_as("task.http.post(url, json=ask, params={}, headers={}, timeout_s=5, max_bytes=999, allow_statuses={404})")
+    @called_as(
+        "task.http.post(url, json=ask, params={}, headers={}, timeout_s=5, max_bytes=999, allow_statuses={404})",
+        name="task.http",
+    )
     def _request(
         self,
         method: str,

@@ -66,7 +66,7 @@ def _check(name: object, value: object, unit: object) -> None:
     if not (isinstance(name, str) and _NAME.fullmatch(name)):
         raise MisuseError(
             f"a metric's name is up to 64 letters, digits, `_`, `.`, `/` and `-`, and begins with a letter, not "
-            f"{named(name)}; {_WRITE}"
+            f"{repr(name) if isinstance(name, str) else named(name)!s:.80}; {_WRITE}"
         )
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise MisuseError(f"metric {name!r} is a number, not {named(value)}; {_WRITE}")

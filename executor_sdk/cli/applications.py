@@ -11,6 +11,7 @@ from starlette.types import ASGIApp
 
 from executor_sdk.asking.loading import AppError, load_app
 from executor_sdk.cli.command import CommandError, Exit
+from executor_sdk.cli.developing.breakage import place_of
 from executor_sdk.client.base_url import UnusableUrlError, split
 from executor_sdk.errors import DefinitionError
 from executor_sdk.executions.ledger import Ledger
@@ -71,7 +72,7 @@ def _usage_errors(name: str) -> Iterator[None]:
     try:
         yield
     except AppError as error:
-        raise CommandError(Exit.USAGE, str(error)) from None
+        raise CommandError(Exit.USAGE, f"{error}{place_of(error.__cause__)}") from None
     except DefinitionError as error:
         raise CommandError(Exit.USAGE, f"{name}: {error}") from None
 

@@ -117,8 +117,10 @@ def json_given(text: str) -> Json:
     try:
         body = _bytes_given(text)
         document = parse(body)
-    except (OSError, NotJsonError) as error:
-        raise CommandError(Exit.USAGE, f"--input {text[:60]}: {error}") from None
+    except OSError as error:
+        raise CommandError(Exit.USAGE, f"--input {text[:60]}: {error.strerror or error}") from None
+    except NotJsonError as error:
+        raise CommandError(Exit.USAGE, f"--input {text[:60]}: no JSON, {error}; a file is named as @FILE") from None
     if (found := huge_integer(body)) is not None:
         path, digits = found
         raise CommandError(

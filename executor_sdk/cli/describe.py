@@ -34,11 +34,13 @@ def run(given: argparse.Namespace) -> int:
     """Print `/capabilities`, and whether `/health` is 2xx; or the options, which need no executor."""
     if given.markdown and not given.settings:
         raise CommandError(Exit.USAGE, "--markdown belongs to --settings")
-    if bool(given.address) is given.settings:
-        raise CommandError(Exit.USAGE, "name what is to be described: APP or URL, or --settings without either")
     if given.settings:
+        if given.address:
+            raise CommandError(Exit.USAGE, "--settings shows the options of every executor; leave APP or URL out")
         _print_settings(given)
         return Exit.GOOD
+    if not given.address:
+        raise CommandError(Exit.USAGE, "name what is to be described: APP or URL; or say --settings")
     with reached(given.address) as base_url:
         document = anyio.run(_asked, base_url, given.timeout)
     if given.json:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import traceback
 from collections import Counter
 from collections.abc import Iterator
 from typing import Final
@@ -25,7 +24,8 @@ from executor_sdk.cli.command import (
     asking,
     pretty,
 )
-from executor_sdk.cli.terminal import progress, show, show_table
+from executor_sdk.cli.developing.breakage import place_of
+from executor_sdk.cli.terminal import counted, progress, show, show_table
 from executor_sdk.client.base_url import masked
 from executor_sdk.conformance.examination import examine_all
 from executor_sdk.conformance.manifest import REQUIREMENTS
@@ -71,7 +71,8 @@ def run(given: argparse.Namespace) -> int:
     else:
         _print([one for one in found if given.all or one.level is not Gravity.FINE])
         problems, advice, fine = (counts[level] for level in Gravity)
-        show([f"{problems} problems, {advice} pieces of advice, {fine} fine"])
+        advised = f"{counted(advice, 'piece')} of advice"
+        show([f"{counted(problems, 'problem')}, {advised}, {fine} fine"])
     return Exit.JUDGED_BAD if counts[Gravity.PROBLEM] else Exit.GOOD
 
 
@@ -81,7 +82,7 @@ def _findings(given: argparse.Namespace) -> Iterator[Diagnosis]:
             app = load_app(given.address)
         except AppError as error:
             yield Diagnosis(
-                "load", Gravity.PROBLEM, f"{error}{_place(error.__cause__)}", "mend the module, or the name"
+                "load", Gravity.PROBLEM, f"{error}{place_of(error.__cause__)}", "mend the module, or the name"
             )
             return
         yield Diagnosis("load", Gravity.FINE, "the module can be imported, and holds an application")
@@ -126,21 +127,10 @@ def _prompt(seconds: float) -> Diagnosis:
     return Diagnosis("latency", Gravity.ADVICE, told, "let the health check ask less, and nothing block the event loop")
 
 
-def _place(error: BaseException | None) -> str:
-    """Where the module that was loaded went wrong, as ` (file:line)`."""
-    if isinstance(error, SyntaxError) and error.filename:
-        return f" ({error.filename}:{error.lineno})"
-    # All frames but those of Python's import system, which the error passed through, and our own.
-    frames = traceback.extract_tb(error.__traceback__)[1:] if error is not None else []
-    own = [frame for frame in frames if not frame.filename.startswith("<frozen ") and "importlib" not in frame.filename]
-    return f" ({own[-1].filename}:{own[-1].lineno})" if own else ""
-
-
 def _print(found: list[Diagnosis]) -> None:
     rows = [(str(one.level), one.check, f"{one.sentence}\n→ {one.mend}" if one.mend else one.sentence) for one in found]
     lines = (
         f"{one.level.upper():<8} {one.check}: {one.sentence}" + (f"\n{'':<9}→ {one.mend}" if one.mend else "")
         for one in found
     )
-    if found:
-        show_table(("level", "check", "finding"), rows, lines)
+    show_table(("level", "check", "finding"), rows, lines)

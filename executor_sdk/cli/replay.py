@@ -24,7 +24,7 @@ from executor_sdk.cli.command import (
     pretty,
 )
 from executor_sdk.cli.recordings import Recording, RecordingError, differences, fresh, recordings
-from executor_sdk.cli.terminal import progress, show, show_table
+from executor_sdk.cli.terminal import counted, progress, show, show_table
 from executor_sdk.client.base_url import masked
 from executor_sdk.client.exchange import Answer
 from executor_sdk.client.executor_client import ExecutorClient
@@ -94,7 +94,7 @@ def run(given: argparse.Namespace) -> int:
         print(pretty({"address": masked(base_url), "lines": lines, "totals": totals}))
     else:
         _print(replayed)
-        show([f"{len(replayed)} requests: " + ", ".join(f"{n} {kind}" for kind, n in totals.items() if n)])
+        show([f"{counted(len(replayed), 'request')}: " + ", ".join(f"{n} {kind}" for kind, n in totals.items() if n)])
     return Exit.GOOD if counts.keys() <= _GOOD else Exit.JUDGED_BAD
 
 

@@ -43,7 +43,8 @@ def show(lines: Iterable[str]) -> None:
 
 
 def show_table(head: Sequence[str], rows: Iterable[Sequence[str]], otherwise: Iterable[str]) -> None:
-    """Print a table at a terminal, or the lines `otherwise`."""
+    """Print a table at a terminal, without columns of which every cell is empty, or the lines `otherwise`."""
+    rows = list(rows)
     if not is_ornate():
         show(otherwise)
         return
@@ -53,11 +54,20 @@ def show_table(head: Sequence[str], rows: Iterable[Sequence[str]], otherwise: It
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(*head, box=SIMPLE_HEAD, header_style="bold", pad_edge=False)
+    filled = [number for number in range(len(head)) if any(row[number] for row in rows)]
+    if not filled:
+        return
+    table = Table(*(head[number] for number in filled), box=SIMPLE_HEAD, header_style="bold", pad_edge=False)
     for row in rows:
         # Text, not markup: square brackets in it mean nothing.
-        table.add_row(*(Text(printable(cell), style=_STYLES.get(cell, "")) for cell in row))
+        cells = (row[number] for number in filled)
+        table.add_row(*(Text(printable(cell), style=_STYLES.get(cell, "")) for cell in cells))
     Console().print(table)
+
+
+def counted(count: int, noun: str) -> str:
+    """So many of something, as a sentence says it."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 @contextmanager

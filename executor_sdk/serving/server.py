@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import logging
 import os
@@ -12,6 +13,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
+from types import FrameType
 from typing import Any, Final, cast
 
 import uvicorn
@@ -23,11 +25,15 @@ from executor_sdk.serving.door import Door
 #: Seconds for which a stopped server waits for what goes on although it was cancelled.
 LEAVE_S: Final = 2.0
 
+#: Seconds of a stop before the log says what it waits for.
+QUIET_S: Final = 1.0
+
 #: New objects after which the garbage collector looks for cycles. By default it does so within one burst of requests,
 #: all of whose objects are in use: a tenth of their time, in vain.
 YOUNG_OBJECTS: Final = 10_000
 
 logger = logging.getLogger(__name__)
+_uvicorn_log = logging.getLogger("uvicorn.error")
 
 
 def configuration(
@@ -72,6 +78,7 @@ class Server(uvicorn.Server):
             self.settled.set()
             if self._guard is not None:
                 self._guard.cancel()
+            _uvicorn_log.disabled = False
             if is_default:
                 signal.signal(signal.SIGTERM, signal.SIG_DFL)
         if self._owns_process:
@@ -86,11 +93,27 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop as uvicorn does. A task that swallows its cancellation would keep the loop from closing."""
-        await super().shutdown(sockets)
+        telling = asyncio.get_running_loop().call_later(QUIET_S, self._tell_of_waiting)
+        try:
+            await super().shutdown(sockets)
+        finally:
+            telling.cancel()
         if self._owns_process:
             self._guard = threading.Timer(LEAVE_S, _leave)
             self._guard.daemon = True
             self._guard.start()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Stop at the first signal; a second SIGINT cuts what the stop waits for, without a traceback of each call."""
+        if not self.should_exit:
+            super().handle_exit(sig, frame)
+        elif sig == signal.SIGINT:
+            # Not told to uvicorn: it would raise the signal twice in the end, and the second one breaks the loop.
+            self.force_exit = _uvicorn_log.disabled = True
+
+    def _tell_of_waiting(self) -> None:
+        if self._owns_process:
+            logger.info("stopping: calls and work in flight end first; Ctrl-C once more cuts them")
 
     def stop(self) -> None:
         """Take no more connections; answer what has come; end."""

@@ -16,6 +16,7 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from executor_sdk.artifacts.memory import MemoryArtifacts
 from executor_sdk.authoring import calling
+from executor_sdk.authoring.annotations import name_of
 from executor_sdk.authoring.depends import Make
 from executor_sdk.authoring.encoding import misplaced
 from executor_sdk.client.asks import Asked, execute_body, now_ms, verify_body
@@ -230,6 +231,13 @@ def _check_given(executor: object, files: object, overrides: object, time: objec
                 f"overrides has functions and classes by those that they replace, not {named(made)}; write "
                 "overrides={open_sales: FakeSales}"
             )
+    for lifespan in executor.registry.lifespans:
+        if isinstance(overrides, Mapping) and lifespan.kind in overrides and lifespan.kind is not lifespan.source:
+            opened, kind = name_of(lifespan.source), name_of(lifespan.kind)
+            raise MisuseError(
+                f"{kind} is what the lifespan {opened} yields, and is replaced with it; write "
+                f"overrides={{{opened}: Fake{kind}}}"
+            )
     if not isinstance(time, FakeTime | None):
         raise MisuseError(f"time is a clock, not {(misplaced(time) or [named(time)])[0]}; write time=FakeTime()")
 
@@ -403,7 +411,9 @@ class InProcess:
         registry = self._executor.registry
         if task_type is None:
             if len(registry.task_types) != 1:
-                raise DefinitionError(f"say which task_type: {', '.join(registry.task_types) or 'there is none'}")
+                if not registry.task_types:
+                    raise DefinitionError("the executor does nothing yet; write @executor.execute above a function")
+                raise DefinitionError(f"say which task_type: {', '.join(registry.task_types)}")
             task_type = registry.task_types[0]
         profiles = [one for handler in registry.handlers if handler.task_type == task_type for one in handler.profiles]
         return task_type, profile or (profiles[0] if profiles else "default")

@@ -13,7 +13,7 @@ from executor_sdk.client.asks import execute_body, now_ms
 from executor_sdk.client.data_uri import data_in, is_data
 from executor_sdk.client.web import WebRequest, check_status, shown, too_large, web_response
 from executor_sdk.errors import FetchError, TaskCancelled
-from executor_sdk.misuse import MisuseError
+from executor_sdk.misuse import MisuseError, named
 from executor_sdk.protocol.digests import content_digest
 from executor_sdk.protocol.incoming import ExecuteRequest
 from executor_sdk.protocol.plain import Json, parse
@@ -74,6 +74,11 @@ class Files:
         sent = httpx2.Request(request.method, request.url, headers=headers, content=request.content)
         given = self._http(sent)
         answer = await given if isinstance(given, Awaitable) else given
+        if not isinstance(answer, httpx2.Response):
+            raise MisuseError(
+                f"the test's http function returned {named(answer)} for {request.method} {shown(request.url)}; return "
+                "an httpx2.Response, as httpx2.Response(200, json={...})"
+            )
         check_status(answer.status_code, request.url, request.allow_statuses)
         body = await answer.aread()
         if request.max_bytes is not None and len(body) > request.max_bytes:

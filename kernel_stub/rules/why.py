@@ -16,7 +16,7 @@ from kernel_stub.rules.records import TERMINAL_RUN, TERMINAL_STEP, Run, RunEvent
 MAX_NAMED: Final = 5
 
 _MAX_CHARACTERS: Final = 80
-_MAX_ERROR: Final = 160
+_MAX_ERROR: Final = 400
 _DIGEST_CHARACTERS: Final = 19
 
 
@@ -116,7 +116,7 @@ def _trial(entry: Json) -> str:
 
 
 def _evidence(voices: Sequence[Voice]) -> str:
-    return f"evidence: {_listed((_cited(voice) for voice in voices if voice.evidence), '; ') or 'none'}"
+    return f"cited evidence: {_listed((_cited(voice) for voice in voices if voice.evidence), '; ') or 'none'}"
 
 
 def _cited(voice: Voice) -> str:

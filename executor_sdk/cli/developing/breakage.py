@@ -61,6 +61,15 @@ def breakage_of(error: BaseException) -> Breakage:
     return Breakage(f"{kind}: {error}", kind=kind)
 
 
+def place_of(error: BaseException | None) -> str:
+    """Where in the author's source an import went wrong, as ` (app.py, line 3)`.
+
+    Nothing where that is not known, or the error says it by itself.
+    """
+    found = None if error is None or isinstance(error, SyntaxError) else breakage_of(error)
+    return f" ({found.file}, line {found.line})" if found and found.file else ""
+
+
 def near(path: str) -> str:
     """A path as a person in the current folder writes it."""
     found, here = Path(path), Path.cwd()

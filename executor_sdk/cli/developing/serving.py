@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import socket
 import sys
 import threading
+import traceback
 from typing import Final
 
 from starlette.types import ASGIApp
@@ -25,6 +27,30 @@ from executor_sdk.settings import Settings
 
 #: Seconds for which callers are waited for when the source has changed; then they are told to ask again.
 STOP_S: Final = 2
+
+#: Lines that raise, of which it is remembered that their tracebacks were shown.
+_TRACEBACKS: Final = 100
+
+
+class TracebackOnce(logging.Filter):
+    """Shows a traceback once for each line that raises: all agents of a run, and their attempts, fail alike."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._shown: set[tuple[type[BaseException], str, int]] = set()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Let every record pass; a traceback that was shown before is left out of it."""
+        error = record.exc_info[1] if record.exc_info else None
+        if error is not None:
+            last = traceback.extract_tb(error.__traceback__)[-1:]
+            where = (type(error), last[0].filename if last else "", (last[0].lineno or 0) if last else 0)
+            if where in self._shown:
+                record.msg, record.args = f"{record.getMessage()}: the traceback is shown above", ()
+                record.exc_info = record.exc_text = None
+            elif len(self._shown) < _TRACEBACKS:
+                self._shown.add(where)
+        return True
 
 
 class _NotLoadedError(Exception):
@@ -73,6 +99,8 @@ def _loaded() -> tuple[ASGIApp, Bounds]:
     try:
         app = load_app(name)
         served = application()
+        for handler in logging.getLogger().handlers:
+            handler.addFilter(TracebackOnce())
         settings = Settings.from_environment(os.environ, otherwise=app.settings if isinstance(app, Executor) else None)
     except AppError as error:
         found = breakage_of(error.__cause__ or error)

@@ -493,7 +493,10 @@ def right(event: AgentEvent[Any]) -> None: ...
         (lambda on: on(yields), "yields: a function for agent events returns a decision, or None"),
         (lambda on: on(with_payload), "nobody can supply 'message'; annotate it as `AgentEvent`, or"),
         (lambda on: on("dm_recieved")(right), "no kernel sends an event 'dm_recieved'; did you mean 'dm_received'?"),
-        (lambda on: on("x")(right), "no kernel sends an event 'x'; there are friend_request, dm_received"),
+        (
+            lambda on: on("x")(right),
+            r"no kernel sends an event 'x'; there are friend_request, dm_received.*third_party_result\. Events",
+        ),
         (lambda on: on(["dm_received"])(right), "an event type is text, not a list; write"),
         (lambda on: on("dm_received", timeout=3), "@executor.agent_event: no option is named 'timeout'; did you mean"),
         (lambda on: on(timeout_s=0)(right), "@executor.agent_event: the option timeout_s is 0"),

@@ -27,6 +27,7 @@ from executor_sdk import (
     in_process,
 )
 from executor_sdk.client.asks import execute_body
+from executor_sdk.misuse import MisuseError
 from executor_sdk.testing.server import LifespanError, NotStartedError, serve
 
 T = TypeVar("T")
@@ -342,6 +343,13 @@ def test_a_test_puts_another_in_its_place(fake: Any, answer: str) -> None:
         assert rt.execute({}).output == {"answer": answer}
 
     assert log in ([], ["close fake"])
+
+
+def test_a_lifespan_is_replaced_by_its_function_and_not_by_what_it_yields() -> None:
+    """Else a test would work with the real one, and nobody would tell."""
+    told = r"Pools is what the lifespan pools yields, .* write overrides={pools: FakePools}"
+    with pytest.raises(MisuseError, match=told), in_process(an_executor(pools), overrides={Pools: FakePools}):
+        pass
 
 
 def connected() -> Model:

@@ -734,7 +734,7 @@ with in_process(executor, time=FakeTime(), ledger="x.sqlite"): pass
     time=FakeTime() goes with a ledger in memory only; leave ledger=... out
 
 with in_process(executor) as rt: rt.execute({})
-    say which task_type: there is none
+    the executor does nothing yet; write @executor.execute above a function
 
 with in_process(executor) as rt: rt.execute(Ask(url="u"), task_type="t")
     the inputs are plain JSON, not an Ask; write ask.model_dump(mode='json')

@@ -195,7 +195,7 @@ def test_a_block_that_takes_too_long_is_interrupted(in_loop: bool, caplog: pytes
 
     warned = [record for record in caplog.records if record.levelno == logging.WARNING]
     assert [record.getMessage().partition("] ")[2] for record in warned] == [
-        "a block under task.shield() has had its time, and is interrupted"
+        "a block under task.shield() took longer than its `seconds`, and is interrupted"
     ]
     assert warned[0].__dict__["execution_id"]
 

@@ -85,6 +85,14 @@ def test_a_test_that_gives_no_function_is_told_what_to_write(function: Any) -> N
     assert isinstance(told.value.__cause__, MisuseError)
 
 
+def test_a_function_that_answers_something_else_is_told_what_to_return() -> None:
+    """As long as the test is at fault, it is not told of an error of the handler."""
+    sentence = r"http function returned a dict for GET https://crm\.test/; return an httpx2\.Response"
+    answers: Any = lambda _: {"name": "a"}  # noqa: E731 - the mistake as a test makes it
+    with in_process(an_executor(plain), http=answers) as rt, pytest.raises(HandlerCrashedError, match=sentence):
+        rt.execute({"url": "https://crm.test/?token=5"})
+
+
 @pytest.mark.parametrize(("status", "kind"), [(503, FetchError), (404, UnfetchableError)])
 def test_a_status_is_an_error_in_a_test_too(status: int, kind: type[FetchError]) -> None:
     """Answered 502 or 422, and tried again inside the work where it may pass."""
@@ -158,7 +166,7 @@ def test_the_wrong_one_of_the_two_is_told(function: Any, sentence: str) -> None:
         ({"json": {"key": TOKEN}}, "the json of a request holds a Secret"),
         ({"params": {"key": TOKEN}}, "a Secret goes into headers"),
         ({"headers": {"host": "x"}}, "leave it out"),
-        ({"tiemout": 5}, "wrong arguments; write"),
+        ({"tiemout": 5}, r"task\.http has no argument 'tiemout'; write"),
     ],
 )
 async def test_a_request_that_cannot_be_made_is_told(options: dict[str, Any], sentence: str) -> None:

@@ -41,7 +41,7 @@ def test_calls_of_one_name_add_up() -> None:
     ("given", "sentence"),
     [
         (("", 1), "a metric's name is up to 64"),
-        (("to kens", 1), "a metric's name is up to 64"),
+        (("to kens", 1), "and begins with a letter, not 'to kens'; write"),
         (("t" * 65, 1), "a metric's name is up to 64"),
         ((None, 1), "a metric's name is up to 64"),
         (("tokens", "812"), "is a number, not a str; write task.metric"),

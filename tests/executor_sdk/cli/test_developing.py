@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import queue
 import socket
+import sys
 from typing import Any
 
 import httpx2
@@ -13,6 +15,7 @@ from starlette.types import Receive, Scope, Send
 from executor_sdk import Executor
 from executor_sdk.cli.developing.breakage import breakage_of
 from executor_sdk.cli.developing.printing import lines
+from executor_sdk.cli.developing.serving import TracebackOnce
 from executor_sdk.cli.developing.traffic import Traffic
 from executor_sdk.testing.server import serve
 from executor_sdk.transports.asgi.hearing import connection_of
@@ -80,3 +83,20 @@ def test_an_error_without_a_place_in_the_authors_source_is_told_by_its_text() ->
     found = breakage_of(ValueError("no place"))
 
     assert (found.sentence, found.file, found.excerpt) == ("ValueError: no place", "", ())
+
+
+def test_a_traceback_is_shown_once() -> None:
+    """Each line that raises has its own; what is said beside a traceback is said each time."""
+
+    def record(raised: Exception) -> logging.LogRecord:
+        try:
+            raise raised
+        except Exception:  # noqa: BLE001 - whatever it is
+            return logging.LogRecord("x", logging.ERROR, "", 1, "%s failed", ("f",), sys.exc_info())
+
+    once = TracebackOnce()
+    records = [record(ValueError("a")), record(ValueError("b")), record(KeyError("c"))]
+    assert all(once.filter(one) for one in records)
+
+    assert [one.exc_info is not None for one in records] == [True, False, True]
+    assert records[1].getMessage() == "f failed: the traceback is shown above"

@@ -106,7 +106,7 @@ def test_people_read_lines(capsys: Output, tmp_path: Path) -> None:
 
     assert main(["replay", str(path), SERVED]) == 1
 
-    assert capsys.readouterr().out == 'line 1: other 200\n  $.answer: "4.0" → "3.0"\n1 requests: 1 other\n'
+    assert capsys.readouterr().out == 'line 1: other 200\n  $.answer: "4.0" → "3.0"\n1 request: 1 other\n'
 
 
 def test_nothing_comes_from_a_ledger_unless_asked(capsys: Output, tmp_path: Path) -> None:

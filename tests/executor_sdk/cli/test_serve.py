@@ -12,7 +12,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http import HTTPStatus
 from itertools import islice
 from pathlib import Path
@@ -273,3 +273,43 @@ def _until_changed(url: str, before: str) -> str:
             return name
         time.sleep(0.05)  # between two questions; the answer is the condition
     return before
+
+
+STUCK = """
+import asyncio
+from executor_sdk import Executor
+
+executor = Executor("tests", "stuck")
+
+
+@executor.execute("sum", timeout_s=600)
+async def f(x: dict) -> dict:
+    await asyncio.Event().wait()
+    return {"answer": ""}
+"""
+
+
+def test_a_stop_says_what_it_waits_for_and_a_second_ctrl_c_cuts_that(tmp_path: Path) -> None:
+    """In two lines; a traceback of each call helps nobody."""
+    (tmp_path / "stuck.py").write_text(STUCK)
+    with serving("stuck", cwd=tmp_path) as process, httpx2.Client(trust_env=False, timeout=60) as http:
+        url = said(process).rpartition(" ")[2]
+        caller = threading.Thread(target=_asked_in_vain, args=(url,))
+        caller.start()
+        while http.get(f"{url}/health").json()["running"] == 0:
+            pass
+        process.send_signal(signal.SIGINT)
+        assert process.stderr is not None
+        told = process.stderr.readline()
+        process.send_signal(signal.SIGINT)
+        _, logged = process.communicate(timeout=30)
+        caller.join(30)
+
+    assert "stopping: calls and work in flight end first; Ctrl-C once more cuts them" in told
+    assert "Traceback" not in logged
+    assert process.returncode == 0
+
+
+def _asked_in_vain(url: str) -> None:
+    with suppress(httpx2.TransportError):
+        httpx2.post(f"{url}/execute", json=ask("sum", {}), trust_env=False, timeout=60)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -76,3 +78,23 @@ def test_what_others_wrote_cannot_command_the_terminal() -> None:
     """An escape sequence becomes a visible mark; lines stay lines."""
     mark = "\N{REPLACEMENT CHARACTER}"
     assert printable("a\x1b[2Jb\r\x9bc\n\td") == f"a{mark}[2Jb{mark}{mark}c\n\td"
+
+
+def test_a_table_has_no_empty_columns_and_none_is_empty(tmp_path: Path) -> None:
+    """A handler without a text of its own shows no column for that; who conforms gets the verdict only."""
+    (tmp_path / "app.py").write_text(
+        "from executor_sdk import Executor\n"
+        "executor = Executor('tests', 'one')\n"
+        "@executor.execute\n"
+        "def f(inputs: dict) -> dict:\n"
+        "    return {'answer': 'x'}\n"
+    )
+    path = os.pathsep.join([str(tmp_path), str(at_terminal.ROOT)])
+    described, _ = at_terminal.run("describe", "app", PYTHONPATH=path)
+    conforming, code = at_terminal.run("conformance", "app", PYTHONPATH=path)
+
+    assert "deadline" in described
+    assert "what it does" not in described
+    assert code == 0
+    assert "requirement " not in conforming
+    assert "the executor conforms" in conforming

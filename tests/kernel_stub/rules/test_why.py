@@ -30,7 +30,7 @@ def test_two_rounds_are_explained_in_five_lines() -> None:
         "votes: decision RESTATE 2 (a, b); answer YES 2 (a, b); not counted, no new evidence: c",
         "path: decision WINNER_PATH, 2 votes of the 2 wanted; answer WINNER_PATH, 2 votes of the 2 wanted",
         "chain: round 1 NULL_PATH for decision and answer, told NEED_MORE_EVIDENCE; round 2 ended it",
-        "evidence: a sha256:file, sha256:lines lines 812, 1304; b sha256:lines lines 9; c sha256:file",
+        "cited evidence: a sha256:file, sha256:lines lines 812, 1304; b sha256:lines lines 9; c sha256:file",
     ]
 
 
@@ -51,7 +51,7 @@ def test_a_draw_and_a_null_are_explained() -> None:
         "path: decision NULL_PATH, EMPTY because EXECUTION_INCOMPLETE_OR_FAILED; answer TIE_PATH, X, Y with 1 vote each"
     )
     assert chain == f"chain: round 1 decision FINALIZE_NULL FINALIZED_NULL, answer STOCHASTIC {winner}"
-    assert evidence == "evidence: none"
+    assert evidence == "cited evidence: none"
 
 
 def test_a_round_that_was_not_granted_is_told_as_such() -> None:
