@@ -80,6 +80,9 @@ class AgentEventRequest:
             WireError: a field is missing or has another type.
         """
         self.event: Final = decoded(_DECODER, body, max_depth).event
+        for text in (self.event.payload, self.event.agent_envelope):
+            # Here, and not where the author's function looks at it: as text, a number that no float holds has passed.
+            parse(bytes(text), max_depth=None)
 
     @property
     def name(self) -> str:

@@ -64,6 +64,15 @@ def test_what_is_no_json_is_told(body: bytes) -> None:
         AgentEventRequest(body)
 
 
+@pytest.mark.parametrize("name", ["payload", "agent_envelope"])
+def test_a_number_that_no_float_holds_is_no_json(name: str) -> None:
+    """It is told of the body, before any function of an author looks at what stays text."""
+    body = orjson.dumps({"event": {**WHOLE, name: {"n": "HUGE"}}}).replace(b'"HUGE"', b"1e999")
+
+    with pytest.raises(NotJsonError, match="infinity"):
+        AgentEventRequest(body)
+
+
 def test_a_key_names_the_event_or_else_its_id() -> None:
     """An id that looks like a key is none."""
     assert read().name == read(event_id="event-2", created_at=1).name
