@@ -100,6 +100,9 @@ class Hold:
         """
         with self._lock:
             self._ends_s.remove(end_s)
+            if not self._ends_s and self._task is not None:
+                # Also of a thread that has outlived the task: then nobody dissolves this hold.
+                _holds.pop(self._task, None)
             if not self._waiting or self._loop is None:
                 return False
             is_last = not self._ends_s
@@ -147,7 +150,7 @@ class Hold:
             self._timer = None
 
 
-#: The holds on tasks that have had such a block; nearly no task has.
+#: The holds on tasks with an open block; nearly no task has one.
 _holds: Final[dict[asyncio.Task[object], Hold]] = {}
 
 

@@ -335,6 +335,17 @@ def test_a_deadline_of_its_own(executor: Executor) -> None:
         deliver(rt)
 
 
+def test_a_test_may_set_another_deadline(executor: Executor) -> None:
+    """In place of what the decorator says, as for handlers."""
+
+    @executor.agent_event("dm_received", timeout_s=600)
+    async def sleeps(event: AgentEvent[Any]) -> None:
+        await anyio.sleep_forever()
+
+    with in_process(executor, timeout_s=0.05) as rt, pytest.raises(TaskTimeoutError, match=r"within 0\.05 s"):
+        deliver(rt)
+
+
 def test_no_more_events_run_at_once_than_may(executor: Executor) -> None:
     """Of one function; the others wait in the queue."""
     running, most = 0, 0
