@@ -50,8 +50,8 @@ class Hold:
     """Puts off the stops of one task while blocks are open that must not be interrupted; each for so many seconds.
 
     Blocks may be nested, or open in several tasks and threads at once. A stop waits for the last of them to end, or to
-    have no time left; a block that begins meanwhile adds no time. Only stops wait: whoever cancels the task himself, as
-    an event loop that ends or a task group that fails, interrupts the blocks too.
+    have no time left; a block that begins meanwhile adds no time. Only stops wait: what cancels the task itself, as an
+    event loop that ends or a task group that fails, interrupts the blocks too.
     """
 
     __slots__ = ("_clock", "_dissolved", "_ends_s", "_lock", "_loop", "_overdue", "_task", "_timer", "_waiting")

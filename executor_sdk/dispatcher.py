@@ -365,7 +365,7 @@ class Dispatcher:
         return answered(told)
 
     async def _told(self, request: VerifyRequest, judgement: Judgement, proposed: Key) -> Outcome:
-        """The verdict as it goes out. Whoever is told anything but `passed` may want new work from now on."""
+        """The verdict as it goes out. A caller told anything but `passed` may want new work from now on."""
         if judgement.status != "passed":
             await self._executions.turn_down(proposed)
         return answered(

@@ -123,7 +123,7 @@ def event_answer(
     """The body of a 200 from `/agent-events`; `acked_at` in epoch milliseconds.
 
     The id of a decision derives from the event's: one that is made once more, because nobody heard the first, is the
-    same to whoever carries it out.
+    same to the one who carries it out.
     """
     answer: dict[str, Json] = {"ok": ok, "acked_at": acked_at}
     if detail:
