@@ -39,6 +39,9 @@ DIRECT_ACTIONS: Final[Mapping[str, tuple[str, ...]]] = {
     "topic_message_requires_reply": ("reply", "ignore"),
 }
 
+#: Characters of allowed actions that a sentence names; an event may have megabytes of them.
+_SHOWN: Final = 200
+
 _ABSENT: Final = Raw(b"null")
 
 
@@ -101,7 +104,7 @@ class AgentEventRequest:
 def decision_breach(event: EventText, *, route: Route, action: str, payload: Json) -> str | None:
     """Why a kernel would not act on a decision about `event`, with what to write instead; None where it would."""
     if route != "noop" and event.allowed_actions and action not in event.allowed_actions:
-        return f"{action!r} is none of the actions that the event allows: {', '.join(event.allowed_actions)}"
+        return f"{action!r} is none of the actions that the event allows: {', '.join(event.allowed_actions):.{_SHOWN}}"
     if route != "wattswarm_direct":
         return None
     known = DIRECT_ACTIONS.get(event.event_type)
