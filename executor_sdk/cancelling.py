@@ -50,8 +50,8 @@ class Hold:
     """Puts off the stops of one task while blocks are open that must not be interrupted; each for so many seconds.
 
     Blocks may be nested, or open in several tasks and threads at once. A stop waits for the last of them to end, or to
-    have no time left; a block that begins meanwhile adds no time. Only stops wait: whoever cancels the task himself, as
-    an event loop that ends or a task group that fails, interrupts the blocks too.
+    have no time left; a block that begins meanwhile adds no time. Only stops wait: what cancels the task itself, as an
+    event loop that ends or a task group that fails, interrupts the blocks too.
     """
 
     __slots__ = ("_clock", "_dissolved", "_ends_s", "_lock", "_loop", "_overdue", "_task", "_timer", "_waiting")
@@ -100,6 +100,9 @@ class Hold:
         """
         with self._lock:
             self._ends_s.remove(end_s)
+            if not self._ends_s and self._task is not None:
+                # Also of a thread that has outlived the task: then nobody dissolves this hold.
+                _holds.pop(self._task, None)
             if not self._waiting or self._loop is None:
                 return False
             is_last = not self._ends_s
@@ -147,7 +150,7 @@ class Hold:
             self._timer = None
 
 
-#: The holds on tasks that have had such a block; nearly no task has.
+#: The holds on tasks with an open block; nearly no task has one.
 _holds: Final[dict[asyncio.Task[object], Hold]] = {}
 
 

@@ -148,13 +148,12 @@ class Dispatcher:
         None if the caller went away first. Whatever goes wrong is a reply, too.
         """
         try:
-            read = partial(_read, AgentEventRequest, body, self._settings.max_depth)
-            request = read() if len(body) < LARGE_BYTES else await self._judging.beside(read, len(body))
-            ask, plan = self._asked_about(request, caller, len(body))
+            asked = partial(self._asked_about, body, caller)
+            ask, plan = asked() if len(body) < LARGE_BYTES else await self._judging.beside(asked, len(body))
         except Exception as error:  # noqa: BLE001 - every failure is answered
             return await _refusing(error)
         run = self._run(ask, plan, presence)
-        del body, read, request, plan
+        del body, asked, plan
         return await run
 
     async def answered(self, keys: Sequence[Key]) -> None:
@@ -333,7 +332,8 @@ class Dispatcher:
             return await judge.judge(request.candidate, task_type, self._fetcher, self._around, self._verify_alarms)
         return judge
 
-    def _asked_about(self, request: AgentEventRequest, caller: str, size_bytes: int) -> tuple[Ask, Plan]:
+    def _asked_about(self, body: bytes, caller: str) -> tuple[Ask, Plan]:
+        request = _read(AgentEventRequest, body, self._settings.max_depth)
         event = request.event
         _check_ids(("event_id", event.event_id), ("dedupe_key", event.dedupe_key or event.event_id))
         handler = self._registry.event_handlers.find(event.event_type)
@@ -343,10 +343,10 @@ class Dispatcher:
         if (lane := self._event_lanes.get(handler)) is None:
             alarms = Alarms(handler.timeout_s(self._settings))
             lane = (Lane(f"event {handler.kinds}", handler.limits.max_concurrency), alarms)
-            self._event_lanes[handler] = lane
+            lane = self._event_lanes.setdefault(handler, lane)
         perform = partial(self._decide, handler=handler, event=event, payload=payload, alarms=lane[1])
         ask = Ask((caller, "event", request.name), request.digest())
-        return ask, Plan(lane[0], self._settings.linger_ms / 1000, perform, size_bytes)
+        return ask, Plan(lane[0], self._settings.linger_ms / 1000, perform, len(body))
 
     async def _decide(
         self, live: LiveWork, *, handler: EventHandler, event: EventText, payload: object, alarms: Alarms
@@ -365,7 +365,7 @@ class Dispatcher:
         return answered(told)
 
     async def _told(self, request: VerifyRequest, judgement: Judgement, proposed: Key) -> Outcome:
-        """The verdict as it goes out. Whoever is told anything but `passed` may want new work from now on."""
+        """The verdict as it goes out. A caller told anything but `passed` may want new work from now on."""
         if judgement.status != "passed":
             await self._executions.turn_down(proposed)
         return answered(

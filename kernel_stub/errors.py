@@ -127,7 +127,7 @@ class IllegalTransitionError(ConflictError):
 
 
 class LeaseLostError(ConflictError):
-    """The step is held under another lease now; whoever lost it writes nothing."""
+    """The step is held under another lease now; the worker that lost it writes nothing."""
 
     code = "LEASE_LOST"
 

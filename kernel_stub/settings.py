@@ -1,4 +1,4 @@
-"""The kernel's options, frozen; whoever starts a kernel makes one and hands it down."""
+"""The kernel's options, frozen; made by what starts a kernel, and handed down."""
 
 from __future__ import annotations
 

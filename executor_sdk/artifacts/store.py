@@ -32,7 +32,7 @@ def artifact_uri(digest: str) -> str:
 
 
 def digest_in(uri: str) -> str | None:
-    """The digest that an `artifact://` URI ends with, whoever made it; None for any other URI."""
+    """The digest that an `artifact://` URI ends with, no matter who made it; None for any other URI."""
     name = uri.rpartition("/")[2]
     return name if uri.startswith("artifact://") and is_digest(name) else None
 

@@ -90,7 +90,7 @@ async def call(
     except KeyboardInterrupt:
         raise
     except BaseException as error:
-        # Not only Exception: what nobody catches would end the task that does the work, and its callers wait for ever.
+        # Not only Exception: what nobody catches would end the task that does the work, and leave its callers waiting.
         if (meant := _meant(error)) is not None:
             raise meant from None
         # After the deadline it was stopped, and fell over while it cleaned up.

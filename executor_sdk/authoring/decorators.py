@@ -69,7 +69,7 @@ class Decorators(ABC):
         Args:
             task_type: what kernels ask for; without parentheses it is "swarm".
             profiles: the ways of doing it that this function knows.
-            timeout_s: seconds it may take; longer than a kernel's 30 is fine, whoever asks again joins the work.
+            timeout_s: seconds it may take; longer than a kernel's 30 is fine: a copy of the call joins the work.
             max_concurrency: how many such tasks may run at once.
             adopt: whether a later attempt at a step takes over its work, running or done (by default it does).
             linger_s: seconds that the work goes on when nobody asks for it any more.

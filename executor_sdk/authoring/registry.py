@@ -99,11 +99,14 @@ class HandlerRegistry:
         self.health_check = other.health_check or self.health_check
 
     def left_to(self, options: Collection[str]) -> HandlerRegistry:
-        """The same, but for limits of its handlers that the `options` of the settings decide."""
+        """The same, but for limits of its functions that the `options` of the settings decide."""
         if not options:
             return self
         left = [structs.replace(one, limits=one.limits.left_to(options)) for one in self.handlers]
-        return replace(self, handlers=left)
+        events = EventHandlers()
+        for one in self.event_handlers:
+            events.add(structs.replace(one, limits=one.limits.left_to(options)))
+        return replace(self, handlers=left, event_handlers=events)
 
     @property
     def states(self) -> tuple[Any, ...]:

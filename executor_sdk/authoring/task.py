@@ -28,7 +28,7 @@ from executor_sdk.protocol.wire import EvidenceRef
 if TYPE_CHECKING:
     import httpx2
 
-    # Whoever has a client has loaded this already.
+    # Who has a client has loaded this already.
     from executor_sdk.client.asks import Answered
     from executor_sdk.client.executor_client import ExecutorClient
 

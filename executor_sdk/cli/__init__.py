@@ -27,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         tell(error.code, str(error), as_json=as_json)
         return int(error.code)
     except BrokenPipeError:
-        # Whoever read our output has seen enough; the interpreter must not complain while it flushes.
+        # The reader of our output has seen enough; the interpreter must not complain while it flushes.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return int(Exit.GOOD)
     except KeyboardInterrupt:

@@ -58,7 +58,7 @@ def run(given: argparse.Namespace) -> int:
         try:
             anyio.run(session.live)
         except* BrokenPipeError:
-            # As the other commands: whoever read our output has seen enough.
+            # As the other commands: the reader of our output has seen enough.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return Exit.GOOD
 

@@ -47,7 +47,7 @@ def add(commands: Commands) -> None:
         "--listen", type=partial(listen_address, bare_port=True), default=("127.0.0.1", 8080), metavar="HOST:PORT",
         help="default 127.0.0.1:8080; port 0 takes a free one",
     )  # fmt: skip
-    parser.add_argument("--reload", action="store_true", help="load again whenever a source file changes")
+    parser.add_argument("--reload", action="store_true", help="load and serve again when a source file changes")
     parser.add_argument(
         "--workers", type=_count, default=1, metavar="N",
         help="processes that share the address and the ledger file, which they need (default 1); options such as "

@@ -6,8 +6,9 @@ import os
 import re
 import stat
 from collections.abc import Callable, Mapping, Sequence
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 from urllib.parse import SplitResult, unquote, urljoin, urlsplit
 
 import anyio
@@ -35,8 +36,15 @@ ReadArtifact = Callable[[str], bytes | None]
 MAX_URL: Final = 8_192
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 
+#: Characters of a data URI from which on it is read beside the event loop.
+_LARGE_DATA: Final = 64 * 1024
+
 _PORTS: Final = {"http": 80, "https": 443}
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+
+
+#: Scheme, host and port.
+_Origin: TypeAlias = tuple[str, str | None, int | None]
 
 
 class _Answer(NamedTuple):
@@ -125,7 +133,10 @@ class Egress:
         if scheme == "artifact":
             return self._fetch_artifact(uri, limit)
         if is_data(uri):
-            return data_in(uri, limit)
+            if len(uri) < _LARGE_DATA:
+                return data_in(uri, limit)
+            # Beside the event loop, which a megabyte of %41%41 would stop for a quarter of a second.
+            return await anyio.to_thread.run_sync(data_in, uri, limit, abandon_on_cancel=True)
         raise UnfetchableError(f"{shown(uri)!r} is no http, https, file, artifact or data URI")
 
     def _fetch_artifact(self, uri: str, limit: int) -> bytes:
@@ -140,12 +151,14 @@ class Egress:
         import httpx2
 
         uri = request.url
-        first = _origin(_split(uri))
-        given = request.sent_headers()
+        first: _Origin | None = _origin(_split(uri))
+        given: Mapping[str, str] = request.sent_headers()
         for _ in range(MAX_REDIRECTS + 1):
             parts = _split(uri)
-            # What was given for a host goes to no other, wherever the host sends us.
-            headers = {**_basic(parts), **given} if _origin(parts) == first else {}
+            if _origin(parts) != first:
+                # What was given for a host goes to no other; nor to a place at that host which another one chooses.
+                given, first = {}, None
+            headers = given if first is None else {**_basic(parts), **given}
             sent = await self._request(request, parts, headers)
             try:
                 response = await self._client().send(sent, stream=True)
@@ -186,7 +199,12 @@ class Egress:
 
             # No connection is kept: one to an address that two names share must not serve both.
             self._http = httpx2.AsyncClient(
-                timeout=None, trust_env=False, follow_redirects=False, limits=httpx2.Limits(max_keepalive_connections=0)
+                timeout=None,
+                trust_env=False,
+                follow_redirects=False,
+                limits=httpx2.Limits(max_keepalive_connections=0),
+                # Nor is a cookie: it would go with the requests of other tasks, to whatever stands at that address.
+                cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
             )
         return self._http
 
@@ -231,7 +249,7 @@ def _split(uri: str) -> SplitResult:
     raise UnfetchableError(f"{shown(uri.rpartition('@')[2])!r} is no usable URL")
 
 
-def _origin(parts: SplitResult) -> tuple[str, str | None, int | None]:
+def _origin(parts: SplitResult) -> _Origin:
     return parts.scheme, parts.hostname, parts.port or _PORTS.get(parts.scheme)
 
 

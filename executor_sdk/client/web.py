@@ -149,5 +149,8 @@ def too_large(uri: str, limit: int) -> UnfetchableError:
 def shown(uri: str) -> str:
     """`uri` as a message may show it: without credentials, without its query (which may hold a token), not endless."""
     scheme, separator, rest = _QUERY.split(uri, maxsplit=1)[0].partition("://")
+    if not separator:
+        # What is no URL may have its password anywhere before the last @.
+        return scheme.rpartition("@")[2][:MAX_SHOWN]
     authority, slash, path = rest.partition("/")
     return f"{scheme}{separator}{authority.rpartition('@')[2]}{slash}{path}"[:MAX_SHOWN]

@@ -1,4 +1,4 @@
-"""Presence: whether one caller is still there, told by its transport and heard by whoever waits on its behalf."""
+"""Presence: whether one caller is still there, told by its transport and heard by those who wait on its behalf."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ T = TypeVar("T")
 
 
 class Presence(Generic[T]):
-    """One caller. A transport that sees it hang up calls `leave`; without a transport it stays for ever."""
+    """One caller. A transport that sees it hang up calls `leave`; without a transport it never leaves."""
 
     __slots__ = ("_waiter", "gone")
 
@@ -18,7 +18,7 @@ class Presence(Generic[T]):
         self._waiter: asyncio.Future[T | None] | None = None
 
     def leave(self) -> None:
-        """The caller hung up: whoever waits for it stops at once."""
+        """The caller hung up: those who wait for it stop at once."""
         self.gone = True
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)

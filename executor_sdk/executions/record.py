@@ -8,7 +8,7 @@ from typing import Final, Literal, TypeAlias
 import msgspec
 
 #: What an ask is known by: who asks, the endpoint, and the execution id, the digest of a verify body, or the name of
-#: an agent event. Whoever is somebody else asks for something else, even under the same id.
+#: an agent event. Another caller asks for something else, even under the same id.
 Key: TypeAlias = tuple[str, Literal["execute", "verify", "event"], str]
 
 #: What a record takes beside its outcome, in bytes: keys, digests, times, and the places in indexes.

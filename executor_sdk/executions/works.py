@@ -189,7 +189,7 @@ class Works:
         try:
             waits, asked = await self._ledger.waiting_elsewhere(live.work_id)
         except ExecutorError:
-            # Whoever does not know asks again.
+            # Who does not know asks again.
             waits, asked = True, live.asked_elsewhere
         if live.wanted or live.ended is not None:
             return

@@ -39,6 +39,9 @@ DIRECT_ACTIONS: Final[Mapping[str, tuple[str, ...]]] = {
     "topic_message_requires_reply": ("reply", "ignore"),
 }
 
+#: Characters of allowed actions that a sentence names; an event may have megabytes of them.
+_SHOWN: Final = 200
+
 _ABSENT: Final = Raw(b"null")
 
 
@@ -80,6 +83,9 @@ class AgentEventRequest:
             WireError: a field is missing or has another type.
         """
         self.event: Final = decoded(_DECODER, body, max_depth).event
+        for text in (self.event.payload, self.event.agent_envelope):
+            # Here, and not where the author's function looks at it: as text, a number that no float holds has passed.
+            parse(bytes(text), max_depth=None)
 
     @property
     def name(self) -> str:
@@ -98,7 +104,7 @@ class AgentEventRequest:
 def decision_breach(event: EventText, *, route: Route, action: str, payload: Json) -> str | None:
     """Why a kernel would not act on a decision about `event`, with what to write instead; None where it would."""
     if route != "noop" and event.allowed_actions and action not in event.allowed_actions:
-        return f"{action!r} is none of the actions that the event allows: {', '.join(event.allowed_actions)}"
+        return f"{action!r} is none of the actions that the event allows: {', '.join(event.allowed_actions):.{_SHOWN}}"
     if route != "wattswarm_direct":
         return None
     known = DIRECT_ACTIONS.get(event.event_type)
@@ -120,7 +126,7 @@ def event_answer(
     """The body of a 200 from `/agent-events`; `acked_at` in epoch milliseconds.
 
     The id of a decision derives from the event's: one that is made once more, because nobody heard the first, is the
-    same to whoever carries it out.
+    same to the one who carries it out.
     """
     answer: dict[str, Json] = {"ok": ok, "acked_at": acked_at}
     if detail:

@@ -51,7 +51,7 @@ def _tell(error: Exception) -> None:
             for field in error.details if isinstance(error.details, list) else ():
                 note(f"  {field['path']}: {field['message']}")
         case BrokenPipeError():
-            # Whoever read our output has left; nothing may be flushed to it at exit.
+            # The reader of our output has left; nothing may be flushed to it at exit.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         case OSError():
             note(f"Error: {error.strerror or error}" + (f": {error.filename}" if error.filename else ""))

@@ -61,6 +61,6 @@ async def _check(arguments: argparse.Namespace) -> int:
 async def _status(arguments: argparse.Namespace) -> int:
     async with opened(arguments) as kernel:
         status = kernel.node_status(running=False)
-    # The kernel's line names no node; whoever wants the id asks over HTTP, or reads an event.
+    # The kernel's line names no node; who wants the id asks over HTTP, or reads an event.
     say_compact({name: value for name, value in status.items() if name != "node_id"})
     return 0

@@ -18,7 +18,7 @@ _PURPOSE: Final = b"kernel-stub log head:"
 
 
 class Head(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Where a log stands. Whoever kept a head elsewhere can tell a log that was rolled back since.
+    """Where a log stands. Who kept a head elsewhere can tell a log that was rolled back since.
 
     `events` is the number of the last task event, as the kernel's own head is; `adopted` how many entries were there
     before this log had a chain: these were chained as they stood.

@@ -54,7 +54,7 @@ def compare(stored_run: StoredRun, tasks: Mapping[str, TaskState], output_of: Ou
         try:
             told.take(event)
         except (LookupError, TypeError, ValueError, AttributeError):
-            # Rightly signed when this log got its chain, by whoever wrote the row before.
+            # Rightly signed when this log got its chain, by the one who wrote the row before.
             reason = f"its event {event.event_id} does not have the shape of its kind"
             raise TablesDifferError(f"run {stored_run.run.run_id}", reason) from None
     told.compare()

@@ -146,7 +146,7 @@ def fence(state: StepState, lease_id: str) -> Attempt:
     """The open attempt, if the step is still held under this lease.
 
     Raises:
-        LeaseLostError: it is not; whoever asks must write nothing.
+        LeaseLostError: it is not; the one who asks must write nothing.
     """
     step, attempt = state.step, state.attempt
     if step.status is not StepStatus.LEASED or step.lease_id != lease_id or attempt is None:
@@ -226,7 +226,7 @@ def _waiting(run: Run, step: Step, now_ms: int) -> Change:
 
 
 def _dead_lettered(state: EndingState, now_ms: int) -> Change:
-    """A step that took its worker down again and again would do so for ever."""
+    """A step that took its worker down again and again would never stop doing so."""
     reason = f"gave up after {state.step.recoveries} lost workers"
     step = replace(_let_go(state.step), status=StepStatus.FAILED, error=reason)
     facts = {"attempt": step.attempt, "error": reason, "recoveries": step.recoveries, "step_id": step.step_id}

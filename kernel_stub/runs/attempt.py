@@ -1,4 +1,4 @@
-"""An attempt at a step: committed before every call, so that whoever resumes it sends the same bytes.
+"""An attempt at a step: committed before every call, so that another worker sends the same bytes.
 
     T2 open      task created and claimed, the request's bytes      then POST /execute
     T3 propose   candidate proposed, the verify request's bytes     then POST /verify
@@ -293,7 +293,7 @@ class Attempts:
         return self._clients.to(entry)
 
     async def _verifying_client(self, held: _Held) -> ExecutorClient:
-        """The client to whoever verifies: the executor itself, unless the specification names another."""
+        """The client of the verifier: the executor itself, unless the specification names another."""
         known = self._verifiers.get(held.run.run_id)
         if known is None:
             if len(self._verifiers) >= _KNOWN_RUNS:

@@ -127,7 +127,7 @@ class Holdings:
             if holding is not None and holding.step.lease_id == leases[step_id]:
                 holding.scope.cancel()
                 if holding.hand_back_at_s is not None:
-                    # Its attempt has ended already: whoever claims it next ends it with its run.
+                    # Its attempt has ended already: the one who claims it next ends it with its run.
                     holding.hand_back_at_s = time.monotonic()
 
     async def _hand_back(self) -> None:

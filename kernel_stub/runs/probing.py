@@ -37,7 +37,7 @@ class Remembered(Generic[T]):
         if (known := self._known.get(key)) is None:
             known = self._known[key] = _Known()
             if len(self._known) > MAX_KEYS:
-                # Whoever waits for an answer holds what waits for it; the next one asks again.
+                # Who waits for an answer holds what waits for it; the next one asks again.
                 del self._known[next(iter(self._known))]
         if (answer := self._standing(known)) is not None:
             return answer

@@ -70,7 +70,7 @@ class Logbook:
         self._grown = None
 
     def _locked(self, transaction: Transaction, identity: Identity) -> Head:
-        """Where the log stands. Locked first and counted second: whoever else appends waits for this transaction."""
+        """Where the log stands. Locked first and counted second: who else appends waits for this transaction."""
         if not (found := transaction.run("lock_head")):
             raise BrokenHeadError(0, "it is not there")
         head = Head(*found[0])

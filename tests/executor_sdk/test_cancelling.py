@@ -250,6 +250,18 @@ async def test_a_block_in_a_thread_holds_the_task_that_waits_for_it() -> None:
     assert await worker.ended() == ["True", "interrupted"]
 
 
+async def test_a_task_is_held_only_while_a_block_is_open() -> None:
+    """A thread that has outlived its task may open one yet, and nobody dissolves the hold then."""
+    task = asyncio.current_task()
+    hold = Hold(task, lambda: None)
+    outer, inner = hold.enter(5), hold.enter(5)
+    hold.leave(inner)
+    assert task in cancelling._holds
+    hold.leave(outer)
+
+    assert task not in cancelling._holds
+
+
 async def test_what_waits_is_forgotten_with_the_hold() -> None:
     """The task goes on to other things, which no stop of the work may hit; a block that is still open holds nothing."""
 

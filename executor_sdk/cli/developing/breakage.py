@@ -20,6 +20,9 @@ from executor_sdk.transports.asgi.responses import plain_error, respond
 _AROUND: Final = 2
 _LINE: Final = 160
 
+#: Characters of the sentence: an error may quote all the data that it found.
+_SENTENCE: Final = 2_000
+
 #: Where code lives that no author of an executor edits: the kit, the standard library, what is installed.
 _NOT_THE_AUTHORS: Final = (
     str(Path(__file__).parents[2]),
@@ -43,7 +46,7 @@ class Breakage:
         """As the terminal gets it."""
         return {
             "event": "broken",
-            "message": self.sentence,
+            "message": self.sentence[:_SENTENCE],
             "file": self.file,
             "line": self.line,
             "excerpt": list(self.excerpt),

@@ -32,7 +32,7 @@ _HOW: Final[dict[How, tuple[tuple[bytes, bytes], ...]]] = {
     How.REPLAYED: ((b"executor-replayed", b"true"),),
 }
 #: Nobody reads it. But middlewares of hosts take a request that ends without any answer for a crash.
-_GONE: Final = plain_error(503, "CALLER_GONE", "The caller hung up; whoever asks again joins the work.")
+_GONE: Final = plain_error(503, "CALLER_GONE", "The caller hung up; the same call again joins the work.")
 _CRASHED: Final = plain_error(500, "INTERNAL_ERROR", "The executor itself failed; its log has the traceback.")
 
 

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import anyio
 import httpx2
 import pytest
-from pydantic import BaseModel
+from pydantic import BaseModel, field_validator
 
 from executor_sdk import (
     AgentEvent,
@@ -335,6 +335,17 @@ def test_a_deadline_of_its_own(executor: Executor) -> None:
         deliver(rt)
 
 
+def test_a_test_may_set_another_deadline(executor: Executor) -> None:
+    """In place of what the decorator says, as for handlers."""
+
+    @executor.agent_event("dm_received", timeout_s=600)
+    async def sleeps(event: AgentEvent[Any]) -> None:
+        await anyio.sleep_forever()
+
+    with in_process(executor, timeout_s=0.05) as rt, pytest.raises(TaskTimeoutError, match=r"within 0\.05 s"):
+        deliver(rt)
+
+
 def test_no_more_events_run_at_once_than_may(executor: Executor) -> None:
     """Of one function; the others wait in the queue."""
     running, most = 0, 0
@@ -374,6 +385,34 @@ def test_a_body_has_the_same_bounds_as_any_other(executor: Executor) -> None:
     with in_process(executor, max_body_bytes=2_000) as rt:
         assert rt.send("/agent-events", {"event": "x" * 3_000}).status == 413
         assert rt.call(lambda: rt.client.send("GET", "/agent-events")).status == 405
+
+
+def test_a_large_event_is_read_beside_the_event_loop(executor: Executor) -> None:
+    """What a stranger sends must not hold up the others; a small one needs no other thread."""
+    readers: list[bool] = []
+
+    class Letter(BaseModel):
+        content: str
+
+        @field_validator("content")
+        @classmethod
+        def note_thread(cls, content: str) -> str:
+            readers.append(threading.current_thread() is loop_thread)
+            return content
+
+    @executor.agent_event
+    async def hear(event: AgentEvent[Letter]) -> None: ...
+
+    with in_process(executor) as rt:
+
+        async def this_thread() -> threading.Thread:
+            return threading.current_thread()
+
+        loop_thread = rt.call(this_thread)
+        for size in (10, 300_000):
+            rt.agent_event("dm_received", {"content": "x" * size})
+
+    assert readers == [True, False]
 
 
 def test_processes_that_share_a_ledger_work_on_an_event_once(tmp_path: Path) -> None:

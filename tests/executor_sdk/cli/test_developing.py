@@ -78,6 +78,14 @@ def test_nothing_from_outside_speaks_to_the_terminal() -> None:
     assert [line for line, _ in lines(event)] == ["GET /\\u001b[2J\\u000a 404 1 ms"]
 
 
+def test_an_error_that_quotes_megabytes_is_cut() -> None:
+    """The channel takes no event without a bound."""
+    told = breakage_of(ValueError("x" * 3_000_000)).event()
+
+    assert str(told["message"]).startswith("ValueError: xxx")
+    assert len(str(told)) < 10_000
+
+
 def test_an_error_without_a_place_in_the_authors_source_is_told_by_its_text() -> None:
     """There is no file to show."""
     found = breakage_of(ValueError("no place"))

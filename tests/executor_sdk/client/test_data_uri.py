@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import anyio.lowlevel
 import pytest
 
 from executor_sdk import Executor, Task, in_process
@@ -23,6 +24,26 @@ from executor_sdk.errors import UnfetchableError
 async def test_the_bytes_are_in_the_uri(uri: str, data: bytes) -> None:
     """Percent signs are decoded first, then base64 where the URI says so."""
     assert await Egress().fetch(uri) == data
+
+
+@pytest.mark.anyio
+async def test_a_large_one_does_not_hold_up_the_event_loop() -> None:
+    """Percent signs of a stranger are slow to decode; others are answered meanwhile."""
+    turns = 0
+
+    async def turn() -> None:
+        nonlocal turns
+        while True:
+            await anyio.lowlevel.checkpoint()
+            turns += 1
+
+    async with anyio.create_task_group() as others:
+        others.start_soon(turn)
+        data = await Egress().fetch("data:," + "%41" * 100_000)
+        others.cancel_scope.cancel()
+
+    assert data == b"A" * 100_000
+    assert turns > 0
 
 
 @pytest.mark.parametrize(

@@ -74,6 +74,13 @@ async def test_only_the_web_is_asked(url: str) -> None:
     assert type(await refused(WebRequest(url=url))) is UnfetchableError
 
 
+async def test_a_password_in_what_is_no_url_is_not_told() -> None:
+    """As where the scheme was forgotten."""
+    error = await refused(WebRequest(url=f"user:{HIDDEN}@data.example/rows"))
+
+    assert error.message == "'data.example/rows' is no http or https URL"
+
+
 async def test_a_redirect_takes_nothing_to_another_host(monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither secrets nor other headers; to its own host they go again."""
     monkeypatch.setenv("CRM_TOKEN", HIDDEN)
@@ -91,6 +98,40 @@ async def test_a_redirect_takes_nothing_to_another_host(monkeypatch: pytest.Monk
     assert (response.content, str(response.url)) == (b"rows", there)
     assert [HIDDEN.encode() in request for request in first] == [True, True]
     assert not any(part in got[0].lower() for part in (HIDDEN.encode(), b"cookie", b"traceparent", b"x-key"))
+
+
+async def test_what_another_host_sends_back_has_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where it leads at the first host is that other one's choice, and not the author's."""
+    monkeypatch.setenv("CRM_TOKEN", HIDDEN)
+    back: list[str] = []
+
+    async def away(request: bytes, stream: SocketStream) -> None:
+        await answering("302 Found", b"", f"location: {back[0]}")(request, stream)
+
+    async with peer(away) as (other, _):
+
+        async def script(request: bytes, stream: SocketStream) -> None:
+            done = request.startswith(b"GET /chosen")
+            answer = answering("200 OK") if done else answering("302 Found", b"", f"location: {other}/")
+            await answer(request, stream)
+
+        async with peer(script) as (url, got):
+            back.append(f"{url}/chosen")
+            await exchanged(WebRequest(url=f"{url}/start", headers={"x-key": Secret("env:CRM_TOKEN")}))
+
+    assert [HIDDEN.encode() in request for request in got] == [True, False]
+
+
+async def test_no_cookie_goes_from_one_request_to_the_next() -> None:
+    """The next one may be another caller's, or for another name at the same address."""
+    egress = Egress(allow_hosts=["127.0.0.1"])
+    async with peer(answering("200 OK", b"", "set-cookie: session=of-one-caller; path=/")) as (url, got):
+        for _ in range(2):
+            response = await egress.exchange(WebRequest(url=url))
+        await egress.aclose()
+
+    assert response.headers["set-cookie"].startswith("session=")
+    assert [b"cookie:" in request.lower() for request in got] == [False, False]
 
 
 async def test_a_redirect_to_a_forbidden_place_is_not_followed() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 import pytest
 
-from executor_sdk.protocol.agent_events import EVENT_TYPES, AgentEventRequest, agent_event_body
+from executor_sdk.protocol.agent_events import EVENT_TYPES, AgentEventRequest, agent_event_body, decision_breach
 from executor_sdk.protocol.plain import NotJsonError
 from executor_sdk.protocol.wire import WireError
 
@@ -64,6 +64,15 @@ def test_what_is_no_json_is_told(body: bytes) -> None:
         AgentEventRequest(body)
 
 
+@pytest.mark.parametrize("name", ["payload", "agent_envelope"])
+def test_a_number_that_no_float_holds_is_no_json(name: str) -> None:
+    """It is told of the body, before any function of an author looks at what stays text."""
+    body = orjson.dumps({"event": {**WHOLE, name: {"n": "HUGE"}}}).replace(b'"HUGE"', b"1e999")
+
+    with pytest.raises(NotJsonError, match="infinity"):
+        AgentEventRequest(body)
+
+
 def test_a_key_names_the_event_or_else_its_id() -> None:
     """An id that looks like a key is none."""
     assert read().name == read(event_id="event-2", created_at=1).name
@@ -96,3 +105,14 @@ def test_a_body_by_hand_is_one_that_a_kernel_sends(event_type: str) -> None:
 
     assert (event.event_type, event.source_kind) == (event_type, EVENT_TYPES[event_type])
     assert (event.created_at, event.dedupe_key) == (7, "k")
+
+
+def test_a_sentence_names_no_megabytes_of_allowed_actions() -> None:
+    """Who sends the event writes them; the sentence is kept, and sent."""
+    event = read(allowed_actions=["reply", *(f"action-{n}" for n in range(100_000))]).event
+
+    told = decision_breach(event, route="wattswarm_direct", action="ignore", payload=None)
+
+    assert told is not None
+    assert "'ignore' is none of the actions that the event allows: reply, action-0" in told
+    assert len(told) < 1_000

@@ -33,7 +33,8 @@ def test_a_loop_that_stands_still_is_told_once_with_the_line(caplog: pytest.LogC
     with serve(executor) as server:
         caller = threading.Thread(target=httpx2.post, args=[f"{server.url}/execute"], kwargs={"content": make_body()})
         caller.start()
-        until(lambda: "has stood still" in caplog.text)
+        # Not any stall: on a busy machine the loop may have had one before.
+        until(lambda: "in holds_up\n" in caplog.text)
         release.set()
         caller.join(20)
         until(lambda: "goes on after" in caplog.text)

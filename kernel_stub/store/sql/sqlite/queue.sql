@@ -35,7 +35,7 @@ SELECT -priority, next_run_at, created_at, step_id FROM steps INDEXED BY steps_d
 WHERE ready = 1 AND executor = :executor ORDER BY priority DESC, next_run_at, created_at, step_id LIMIT :limit
 
 -- list_holders --
--- Whoever holds steps: asked one by one whether they live.
+-- Who holds steps: asked one by one whether they live.
 SELECT DISTINCT lease_holder FROM steps INDEXED BY steps_held
 WHERE ready = 0 AND status IN ('LEASED', 'REMOTE_DISPATCHED')
 
