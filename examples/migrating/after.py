@@ -32,6 +32,7 @@ def book(parcel: Parcel, task: Task) -> Booking:
         raise Refuse("TOO_HEAVY", "no courier takes more than 30 kg")
     courier = "bicycle" if parcel.kg <= 5 else "van"
     with BOOKINGS.open("a", encoding="utf-8") as bookings:
-        bookings.write(f"{parcel.order} {courier}\n")
+        # The same key in all attempts: by it, a second line after a crash is known as the same booking.
+        bookings.write(f"{parcel.order} {courier} {task.step_key}\n")
     task.evidence(f"{courier} takes it")
     return Booking(decision="BOOKED", answer=courier)

@@ -14,7 +14,7 @@ import pytest
 ROOT: Final = Path(__file__).resolve().parents[2]
 
 #: Code of authors as we show it, beside the first page of the README and its test.
-SHOWN: Final = ("tests/typing", "tests/executor_sdk/first_page.py", "tests/smallest.py", "examples/quarterly_revenue")
+SHOWN: Final = ("tests/typing", "tests/executor_sdk/first_page.py", "tests/smallest.py", "examples", "docs/examples")
 
 #: An author's module; the lines with a mark are mistakes.
 MISTAKEN: Final = """
@@ -84,7 +84,11 @@ with in_process(executor, overrides={use: 5}) as rt:  # WRONG: nothing that make
 """
 
 #: The standard mode is what pyright, and an editor with it, does by itself.
-PYRIGHT: Final = {"typeCheckingMode": "standard", "pythonVersion": "3.11", "extraPaths": [str(ROOT)]}
+PYRIGHT: Final = {
+    "typeCheckingMode": "standard",
+    "pythonVersion": "3.11",
+    "extraPaths": [str(ROOT), str(ROOT / "docs/examples")],
+}
 
 
 @pytest.fixture(scope="module")

@@ -93,7 +93,7 @@ def test_a_signal_to_end_is_a_good_end(options: tuple[str, ...]) -> None:
 
 def test_a_thread_that_never_returns_does_not_keep_the_process() -> None:
     """It was answered for at its deadline; nobody waits for it."""
-    with serving(SERVED) as process:
+    with serving(SERVED, EXECUTOR_DRAIN_S="1") as process:
         url = said(process).rpartition(" ")[2]
         answer = httpx2.post(f"{url}/execute", json=ask("stuck", {}), trust_env=False)
         process.send_signal(signal.SIGTERM)
