@@ -77,9 +77,15 @@ class Workers:
                 return
             due_s += [self._buried(self._alive.pop(sentinel)) for sentinel in ready if isinstance(sentinel, int)]
             now_s = time.monotonic()
-            for _ in range(sum(one <= now_s for one in due_s)):
-                self._start(is_first=False)
+            missing = sum(one <= now_s for one in due_s)
             due_s = [one for one in due_s if one > now_s]
+            for _ in range(missing):
+                try:
+                    self._start(is_first=False)
+                except OSError as error:
+                    # No memory, or no process left: the others serve on.
+                    complain(f"no worker can be started ({error}); it is tried again in {LONGEST_PAUSE_S:g} s")
+                    due_s.append(now_s + LONGEST_PAUSE_S)
 
     def _buried(self, worker: _Worker) -> float:
         """When to replace a process that has ended, by the monotonic clock."""

@@ -42,7 +42,7 @@ def serving(*arguments: str, cwd: Path = ROOT, **environment: str) -> Iterator[s
             stderr=subprocess.PIPE,
             text=True,
         )
-        guard = threading.Timer(60, process.kill)
+        guard = threading.Timer(120, process.kill)
         guard.start()
         try:
             yield process

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import time
@@ -84,6 +85,25 @@ def test_a_killed_worker_is_replaced(tmp_path: Path) -> None:
     assert told == f"Error: worker {seen[0]} ended by SIGKILL; another one takes its place\n"
     assert process.returncode == 0
     assert not any(is_alive(pid) for pid in seen)
+
+
+@pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="only Linux sets a limit of another process")
+def test_the_others_serve_on_where_no_worker_can_be_started(tmp_path: Path) -> None:
+    """Here for want of file descriptors; it is tried again."""
+    (tmp_path / "gate").touch()
+
+    with serving(SERVED, "--workers", "2", EXECUTOR_LEDGER=str(tmp_path / "ledger.sqlite")) as process:
+        url = said(process).rpartition(" ")[2]
+        killed = int(post(url, traced(tmp_path, "first")).json()["candidate_output"]["answer"])
+        hard = resource.prlimit(process.pid, resource.RLIMIT_NOFILE)[1]
+        resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (3, hard))
+        os.kill(killed, signal.SIGKILL)
+        told = line_of(process, "no worker can be started")
+        answer = post(url, traced(tmp_path, "second"))
+
+    assert "it is tried again in 30 s" in told
+    assert answer.status_code == 200
+    assert answer.json()["candidate_output"]["answer"] != str(killed)
 
 
 def test_copies_that_reach_different_workers_are_one_work(tmp_path: Path) -> None:
