@@ -50,6 +50,10 @@ class Secret:
     def __repr__(self) -> str:
         return f"Secret({self.reference!r})"
 
+    def __format__(self, _: str) -> str:
+        # What stands in the place of the value would be sent as it is, and a fake in a test would not mind.
+        raise MisuseError(f"a secret goes into a header alone, not into another text; write {_WRITE}")
+
     @property
     def stand_in(self) -> str:
         """What a test's fake is sent: the reference in the place of the value, as `Bearer <env:CRM_TOKEN>`."""

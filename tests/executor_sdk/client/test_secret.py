@@ -35,9 +35,15 @@ def test_its_text_is_the_reference(monkeypatch: pytest.MonkeyPatch) -> None:
     secret = Secret("env:CRM_TOKEN", "Bearer {}")
     secret.resolve()
 
-    assert [str(secret), repr(secret), f"{secret}"] == ["Secret('env:CRM_TOKEN')"] * 3
+    assert [str(secret), repr(secret)] == ["Secret('env:CRM_TOKEN')"] * 2
     assert HIDDEN not in str(pickle.dumps(secret))
     assert secret.stand_in == "Bearer <env:CRM_TOKEN>"
+
+
+def test_it_is_no_part_of_another_text() -> None:
+    """A header would hold the reference, and a fake in a test would take that."""
+    with pytest.raises(MisuseError, match="into a header alone, not into another text; write Secret"):
+        f"Bearer {Secret('env:CRM_TOKEN')}"  # noqa: B018
 
 
 @pytest.mark.parametrize("value", [None, "", "  ", f"{HIDDEN}\nx-more: y", f"{HIDDEN}ü", f"{HIDDEN}\x00"])
