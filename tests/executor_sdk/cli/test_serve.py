@@ -261,13 +261,13 @@ def free_port() -> int:
 
 def _model_id(url: str) -> str:
     """The model id, asked on a connection of its own, so that the server in charge answers."""
-    with httpx2.Client(trust_env=False, timeout=10) as http:
+    with httpx2.Client(trust_env=False, timeout=30) as http:
         return str(http.get(f"{url}/capabilities").json()["model_id"])
 
 
 def _until_changed(url: str, before: str) -> str:
     """The first other model id."""
-    give_up_s = time.monotonic() + 30
+    give_up_s = time.monotonic() + 90
     while time.monotonic() < give_up_s:
         if (name := _model_id(url)) != before:
             return name
