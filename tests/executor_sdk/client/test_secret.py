@@ -43,7 +43,7 @@ def test_its_text_is_the_reference(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_it_is_no_part_of_another_text() -> None:
     """A header would hold the reference, and a fake in a test would take that."""
     with pytest.raises(MisuseError, match="into a header alone, not into another text; write Secret"):
-        f"Bearer {Secret('env:CRM_TOKEN')}"  # noqa: B018
+        f"Bearer {Secret('env:CRM_TOKEN')}"
 
 
 @pytest.mark.parametrize("value", [None, "", "  ", f"{HIDDEN}\nx-more: y", f"{HIDDEN}ü", f"{HIDDEN}\x00"])
