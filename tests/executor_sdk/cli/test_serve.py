@@ -269,8 +269,10 @@ def _until_changed(url: str, before: str) -> str:
     """The first other model id."""
     give_up_s = time.monotonic() + 90
     while time.monotonic() < give_up_s:
-        if (name := _model_id(url)) != before:
-            return name
+        # The server that ends may take a connection that it does not answer any more.
+        with suppress(httpx2.TransportError):
+            if (name := _model_id(url)) != before:
+                return name
         time.sleep(0.05)  # between two questions; the answer is the condition
     return before
 
